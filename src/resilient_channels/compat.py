@@ -1,0 +1,167 @@
+"""Every touch of an internal of Channels or of an ASGI server, each with a canary test.
+
+Nothing else in this library knows how they work inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from channels.consumer import AsyncConsumer, SyncConsumer, get_handler_name
+from channels.db import database_sync_to_async
+from channels.generic.websocket import (
+    AsyncJsonWebsocketConsumer,
+    AsyncWebsocketConsumer,
+    JsonWebsocketConsumer,
+    WebsocketConsumer,
+)
+from channels.layers import InMemoryChannelLayer
+
+from .core.disconnects import ServerDialect
+
+if TYPE_CHECKING:
+    from types import CodeType, TracebackType
+
+InputFault = Literal["json", "no text", "empty"]
+
+# --- consumers -------------------------------------------------------------------------------
+
+
+def is_sync(consumer_class: type) -> bool:
+    """Whether a consumer's handlers run in a thread."""
+    return issubclass(consumer_class, SyncConsumer)
+
+
+def is_bare(consumer: object) -> bool:
+    """Whether a consumer takes raw ASGI messages in ``send`` (no ``WebsocketConsumer``)."""
+    return not isinstance(consumer, AsyncWebsocketConsumer | WebsocketConsumer)
+
+
+def overrides_call(consumer_class: type, mixin: type) -> bool:
+    """Whether a class between *mixin* and ``AsyncConsumer`` has a ``__call__`` of its own."""
+    mro = consumer_class.__mro__
+    between = mro[mro.index(mixin) + 1 : mro.index(AsyncConsumer)]
+    return any("__call__" in vars(cls) for cls in between)
+
+
+async def run_sync(function: Callable[..., object], *args: object) -> None:
+    """Run a sync consumer's method where its handlers run, as Channels does."""
+    await database_sync_to_async(function)(*args)
+
+
+# --- whose fault was it ----------------------------------------------------------------------
+
+_JSON_RECEIVE = (
+    AsyncJsonWebsocketConsumer.receive.__code__,
+    JsonWebsocketConsumer.receive.__code__,
+)
+_FRAME_RECEIVE = (
+    AsyncWebsocketConsumer.websocket_receive.__code__,
+    WebsocketConsumer.websocket_receive.__code__,
+)
+_DISPATCH = (AsyncConsumer.dispatch.__code__, vars(SyncConsumer)["dispatch"].func.__code__)
+_HANDLER_NAME = get_handler_name.__code__
+
+
+def _codes(traceback: TracebackType | None) -> Iterator[CodeType]:
+    while traceback is not None:
+        yield traceback.tb_frame.f_code
+        traceback = traceback.tb_next
+
+
+def find_input_fault(error: BaseException) -> InputFault | None:
+    """What was wrong with the frame, if *error* arose while Channels read it.
+
+    Judged by where the error was raised, not by its class: any ``decode_json``, overridden or
+    not, may raise anything, and a handler's own ``ValueError`` is not the client's.
+    """
+    codes = list(_codes(error.__traceback__))
+    if not codes:
+        return None
+    if codes[-1] in _JSON_RECEIVE:
+        return "no text"
+    if codes[-1] in _FRAME_RECEIVE and isinstance(error, KeyError):
+        return "empty"
+    for index, code in enumerate(codes):
+        if code in _JSON_RECEIVE:
+            decodes = index + 1 < len(codes) and codes[index + 1].co_name == "decode_json"
+            return "json" if decodes else None
+    return None
+
+
+def find_event_fault(error: BaseException) -> Literal["no handler", "malformed"] | None:
+    """Why Channels could not find a handler for an event, if that is what *error* says."""
+    codes = list(_codes(error.__traceback__))
+    if not codes:
+        return None
+    if codes[-1] is _HANDLER_NAME:
+        return "malformed"
+    # Raised in dispatch itself: "No handler for message type". A TypeError there means that the
+    # handler could not be called with an event: some other attribute has the name.
+    if codes[-1] in _DISPATCH and isinstance(error, ValueError | TypeError):
+        return "no handler"
+    return None
+
+
+def handler_name(event: Mapping[str, Any]) -> str | None:
+    """The attribute that Channels would call for *event*; None when it would refuse."""
+    try:
+        return str(get_handler_name(dict(event)))
+    except (ValueError, AttributeError, TypeError):
+        return None
+
+
+# --- servers ---------------------------------------------------------------------------------
+
+# What servers raise, besides OSError, for a send on a connection that is over. Matched by name:
+# none of them may be imported here, and two are not even public.
+_GONE_BY_NAME = {
+    ("autobahn.exception", "Disconnected"),
+    ("hypercorn.utils", "UnexpectedMessageError"),
+    ("wsproto.utilities", "LocalProtocolError"),
+    ("websockets.exceptions", "ConnectionClosed"),
+    ("websockets.exceptions", "ConnectionClosedOK"),
+    ("websockets.exceptions", "ConnectionClosedError"),
+    ("websockets.exceptions", "InvalidState"),
+}
+
+
+def says_gone(error: Exception) -> bool:
+    """Whether a server's ``send`` failed because the connection is over.
+
+    ASGI 2.4 asks for an ``OSError``; only Uvicorn follows. Uvicorn's other form is a
+    ``RuntimeError`` that names the message it did not expect.
+    """
+    if isinstance(error, OSError):
+        return True
+    if type(error) is RuntimeError:
+        return "after sending 'websocket.close'" in str(error)
+    return (type(error).__module__, type(error).__name__) in _GONE_BY_NAME
+
+
+def read_dialect(scope: Mapping[str, Any]) -> ServerDialect:
+    """How the server behind *scope* reports the end of a connection."""
+    version = scope.get("asgi", {}).get("spec_version")
+    if version is None:
+        return ServerDialect.TELLS_LOSS_BY_1006  # Daphne; test communicators too
+    if str(version) >= "2.4":
+        return ServerDialect.TELLS_LOSS_BY_MISSING_REASON
+    return ServerDialect.CANNOT_TELL
+
+
+def offers_denial_response(scope: Mapping[str, Any]) -> bool:
+    """Whether a handshake can be refused with an HTTP response of one's own."""
+    return "websocket.http.response" in (scope.get("extensions") or {})
+
+
+# --- channel layers --------------------------------------------------------------------------
+
+
+def is_in_process(layer: object) -> bool:
+    """Whether a layer cannot have an outage, because it lives in this process."""
+    return isinstance(layer, InMemoryChannelLayer)
+
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]

@@ -1,0 +1,95 @@
+"""``settings.RESILIENT_CHANNELS`` and the class attribute ``resilience``, read into policies.
+
+Read when a connection starts, never at import; a test's ``override_settings`` just works. Class
+attribute over setting over default, key by key.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from .core.policies import SECTIONS, Policies, PolicyError, build_section, option_names
+
+SETTING = "RESILIENT_CHANNELS"
+ATTRIBUTE = "resilience"
+
+logger = logging.getLogger("resilient_channels")
+
+_cache: dict[type, Policies] = {}
+
+
+def _suggest(word: object, known: tuple[str, ...]) -> str:
+    close = get_close_matches(str(word), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+
+
+def find_problems(config: object, where: str) -> Iterator[str]:
+    """Everything that is wrong with *config*, in sentences that name the key and the way out."""
+    if not isinstance(config, Mapping):
+        yield f"{where} must be a dict of sections, not {config!r}"
+        return
+    for section, values in config.items():
+        if section not in SECTIONS:
+            yield f"{where} has no section {section!r}; {_suggest(section, tuple(SECTIONS))}"
+        elif not isinstance(values, Mapping):
+            yield f"{where}[{section!r}] must be a dict of options, not {values!r}"
+        else:
+            yield from _find_section_problems(section, values, where)
+
+
+def _find_section_problems(section: str, values: Mapping[str, Any], where: str) -> Iterator[str]:
+    known = option_names(section)
+    for key in values:
+        if key not in known:
+            yield f"{where}[{section!r}] has no option {key!r}; {_suggest(key, known)}"
+    for key in values:
+        if key in known:
+            try:
+                build_section(section, {key: values[key]})
+            except PolicyError as error:
+                yield f"{where}: {error}"
+
+
+def find_setting_problems() -> list[str]:
+    """What is wrong with ``settings.RESILIENT_CHANNELS``."""
+    return list(find_problems(getattr(settings, SETTING, {}), SETTING))
+
+
+def get_policies(consumer_class: type) -> Policies:
+    """The options for a consumer class, built once per class until the settings change."""
+    policies = _cache.get(consumer_class)
+    if policies is None:
+        policies = _cache[consumer_class] = _build(consumer_class)
+    return policies
+
+
+def _build(consumer_class: type) -> Policies:
+    setting = getattr(settings, SETTING, {})
+    problems = list(find_problems(setting, SETTING))
+    if problems:
+        # Start-up refuses such settings; they can only have been changed at run time. Refusing
+        # every connection from now on would be worse than the defaults.
+        logger.error("settings.invalid", extra={"problems": problems})
+        setting = {}
+    own = getattr(consumer_class, ATTRIBUTE, {})
+    sections = {
+        section.lower(): build_section(
+            section, {**setting.get(section, {}), **own.get(section, {})}
+        )
+        for section in SECTIONS
+    }
+    return Policies(**sections)
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == SETTING:
+        _cache.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="resilient_channels.conf")

@@ -1,0 +1,49 @@
+"""What was read from the client and not yet handled, within bounds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+Message = Mapping[str, Any]
+
+
+def frame_size(message: Message) -> int:
+    """Roughly the memory a received frame takes: characters of text, or bytes."""
+    return len(message.get("text") or message.get("bytes") or "")
+
+
+class Inbox:
+    """A queue that is full at *max_frames* or *max_bytes*, but always holds one frame.
+
+    A lone frame of any size fits, because refusing it would close connections that work today.
+    """
+
+    __slots__ = ("_bytes", "_frames", "_max_bytes", "_max_frames")
+
+    def __init__(self, max_frames: int, max_bytes: int) -> None:
+        self._frames: deque[tuple[Message, int]] = deque()
+        self._bytes = 0
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the reader must stop reading until a frame has been handled."""
+        return len(self._frames) >= self._max_frames or self._bytes >= self._max_bytes
+
+    def put(self, message: Message) -> None:
+        """Append a frame. Ask :attr:`is_full` first: the bound is kept by not reading on."""
+        size = frame_size(message)
+        self._frames.append((message, size))
+        self._bytes += size
+
+    def get(self) -> Message:
+        """Take the oldest frame."""
+        message, size = self._frames.popleft()
+        self._bytes -= size
+        return message

@@ -1,0 +1,359 @@
+"""One connection at work: a Link, its gate and intake, and the consumer between them.
+
+The consumer's handlers run in the server's own task, as they do without this library. Beside it
+one task reads the client and one the channel layer. Whatever ends the connection, the cleanup in
+``teardown.py`` runs exactly once, in a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import copy_context
+from random import random
+from typing import TYPE_CHECKING, Any
+
+from channels.exceptions import StopConsumer
+
+from . import compat
+from .core import events
+from .core.codes import CloseCode, is_portable
+from .core.disconnects import DisconnectKind, classify
+from .core.link import Link, State
+from .failures import FailureHandler
+from .gate import SendGate
+from .intake import LEFT, Intake
+from .layers.proxy import LayerProxy
+from .observers import notify
+from .registry import registry
+from .tasks import TaskGroup
+from .teardown import Teardown
+from .turns import Turn, current_turn
+from .wheel import Deadline, get_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from .core.inbox import Message
+    from .core.policies import Policies
+    from .traits import Traits
+
+HANDLER_SHARE = 0.75
+"""The part of ``TEARDOWN.timeout`` that a handler may use after its connection ended."""
+
+ABANDON_SHARE = 0.85
+"""The part after which the cleanup no longer waits for a handler that ignores cancellation."""
+
+CONNECT = "websocket.connect"
+DISCONNECT = "websocket.disconnect"
+
+
+class Driver:
+    """Drives one consumer through one connection.
+
+    Attributes:
+        failure: What ended the consumer's work, if it raised or was cancelled.
+        settled: Set once the server has reported the end of the connection.
+        client_message: That report.
+        over_since: When nothing could be written any more, on the loop's clock.
+        dispatch_raw: The consumer's own ``dispatch``.
+    """
+
+    def __init__(
+        self,
+        consumer: Any,
+        traits: Traits,
+        scope: Mapping[str, Any],
+        receive: compat.Receive,
+        send: compat.Send,
+        policies: Policies,
+    ) -> None:
+        self.id = registry.next_id()
+        self.consumer = consumer
+        self.traits = traits
+        self.consumer_name = traits.name
+        self.who = {"connection": self.id, "consumer": traits.name}
+        self.scope = scope
+        self.policies = policies
+        self.loop = asyncio.get_running_loop()
+        self.link = Link()
+        self.proxy: LayerProxy | None = None
+        self.readers: list[asyncio.Task[None]] = []
+        self.failure: BaseException | None = None
+        self.settled = asyncio.Event()
+        self.client_message: Message | None = None
+        self._wheel = get_wheel(self.loop)
+        deadline = policies.send.deadline
+        send_queue = None if deadline is None else self._wheel.queue(deadline)
+        self.gate = SendGate(self, self.link, send, send_queue)
+        self.intake = Intake(self, receive, policies.inbox, self._wheel)
+        self.failures = FailureHandler(self)
+        self.tasks = TaskGroup(self.who, self.loop)
+        self.over_since: float | None = None
+        self.dispatch_raw: Callable[[Message], Awaitable[None]] = consumer.dispatch
+        self._layer_message: Message | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._handling: str | None = None
+        self._was_cut_off = False
+        self._timers: list[Deadline | asyncio.TimerHandle] = []
+        self._hold_timer: asyncio.TimerHandle | None = None
+        self._teardown: asyncio.Task[None] | None = None
+
+    # --- the connection, start to end ----------------------------------------------------------
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run the consumer's *work*; return, or raise, after everything is cleaned up."""
+        self._task = asyncio.current_task()
+        registry.add(self)
+        self._watch_handshake()
+        self._spawn_reader(self.intake.read_client(), "client")
+        try:
+            await work()
+        except StopConsumer:
+            pass
+        except asyncio.CancelledError as error:
+            if not self._take_back_cut_off():
+                self.failure = error
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            self.failure = error
+        await self._clean_up()
+        if isinstance(self.failure, asyncio.CancelledError):
+            await registry.wait_for_cleanups(self.policies.teardown.timeout)
+        if self.failure is not None:
+            raise self.failure
+
+    async def dispatch_all(self) -> None:
+        """Handle one message after the other until the connection is over."""
+        while True:
+            message, from_layer = await self.intake.next()
+            if message is LEFT:
+                return
+            await self._handle(message, from_layer=from_layer)
+
+    async def _clean_up(self) -> None:
+        teardown = self._ensure_teardown()
+        while not teardown.done():
+            try:
+                await asyncio.shield(teardown)
+            except asyncio.CancelledError as error:
+                # The cleanup is bounded, so being cancelled does not cut it short.
+                self.failure = self.failure or error
+
+    def _ensure_teardown(self) -> asyncio.Task[None]:
+        if self._teardown is None:
+            for timer in self._timers:
+                timer.cancel()
+            self._teardown = self.loop.create_task(Teardown(self).run(), context=copy_context())
+            registry.keep(self._teardown)
+        return self._teardown
+
+    # --- for consumers whose class brings its own __call__ -------------------------------------
+
+    async def receive(self) -> Message:
+        """The ASGI ``receive`` that such a consumer gets."""
+        return await self.intake.next_frame()
+
+    async def dispatch(self, message: Message) -> None:
+        """The ``dispatch`` that such a consumer gets."""
+        if message is LEFT:
+            await self._clean_up()
+            raise StopConsumer
+        await self._handle(message, from_layer=message is self._layer_message)
+
+    async def next_layer_event(self) -> Message:
+        """The next event for such a consumer's ``channel_receive``."""
+        self._layer_message = await self.intake.next_event()
+        return self._layer_message
+
+    # --- handling ------------------------------------------------------------------------------
+
+    async def _handle(self, message: Message, *, from_layer: bool) -> None:
+        if from_layer and not await self._admits(message):
+            return
+        self._handling = kind = message.get("type", "")
+        turn = Turn()
+        current_turn.set(turn)
+        try:
+            await self.dispatch_raw(message)
+        except StopConsumer:
+            raise
+        except asyncio.CancelledError as error:
+            if self._was_cut_off or self._task is None or self._task.cancelling():
+                raise
+            # Nobody cancelled us: the handler awaited something that was cancelled.
+            await self.failures.meet(error, message, from_layer=from_layer)
+        except Exception as error:  # noqa: BLE001  # this is what isolation is
+            if kind == CONNECT and not from_layer:
+                await self.failures.meet_in_connect(error, message)
+            else:
+                await self.failures.meet(error, message, from_layer=from_layer)
+        finally:
+            turn.is_over = True
+            self._handling = None
+
+    async def _admits(self, event: Message) -> bool:
+        """Whether an event of the layer may be dispatched; a few types may not."""
+        name = compat.handler_name(event)
+        if name in self.traits.reserved:
+            self.failures.report_unhandled(event, "reserved")
+            return False
+        if event.get("type") == DISCONNECT:
+            # Channels obeys such an event and leaves the socket open behind the consumer.
+            code = event.get("code")
+            is_sound = isinstance(code, int) and is_portable(code)
+            await self.close(code if is_sound else None, DisconnectKind.SERVER)
+            return False
+        return True
+
+    # --- ending --------------------------------------------------------------------------------
+
+    async def close(self, code: int | None, kind: DisconnectKind) -> None:
+        """Close for a reason of our own; a server that refuses is not waited for."""
+        try:
+            await self.gate.close(code, "", kind)
+        except Exception as error:  # noqa: BLE001  # servers raise five different classes here
+            self.tell_step(f"the server refused our close frame: {type(error).__name__}")
+
+    def close_soon(self, code: int, kind: DisconnectKind) -> None:
+        """Close from a timer; whatever was read and not handled is dropped."""
+        self.intake.finish(discard=True)
+        registry.keep(self.loop.create_task(self.close(code, kind)))
+
+    def _begin_leaving(self) -> None:
+        """The connection is over: what was read is still handled, within limits."""
+        self.over_since = self.loop.time()
+        self.intake.finish()
+        timeout = self.policies.teardown.timeout
+        self._timers.append(self._wheel.queue(timeout * HANDLER_SHARE).add(self._cut_off))
+        self._timers.append(self._wheel.queue(timeout * ABANDON_SHARE).add(self._abandon))
+
+    def _cut_off(self) -> None:
+        """The connection is over, and a handler still runs: cancel it."""
+        if self._teardown is not None or self._task is None:
+            return
+        self._was_cut_off = True
+        self.intake.finish(discard=True)
+        if self._handling is not None:
+            after = self.policies.teardown.timeout * HANDLER_SHARE
+            notify(events.HandlerCutOff(**self.who, handler=self._handling, after=after))
+        self._task.cancel()
+
+    def _take_back_cut_off(self) -> bool:
+        return self._was_cut_off and self._task is not None and self._task.uncancel() == 0
+
+    def _abandon(self) -> None:
+        """The handler ignores its cancellation: clean up without it."""
+        self._ensure_teardown()
+
+    # --- what gate, intake and layer report ----------------------------------------------------
+
+    def opened(self) -> None:
+        """The handshake was accepted."""
+        if self.proxy is not None:
+            self.proxy.handshake_done()
+        notify(events.ConnectionOpened(**self.who))
+
+    def went_over(self) -> None:
+        """Nothing can be written any more: we closed, or a send failed."""
+        self.tell_step(f"no more writing: {self.link.state.value}")
+        self._begin_leaving()
+
+    def send_dropped(self) -> None:
+        """A frame was not written because the connection is over."""
+        notify(events.SendDropped(**self.who))
+
+    def send_timed_out(self, deadline: float) -> None:
+        """The server did not take a frame in time: the peer does not read."""
+        code = CloseCode.SLOW_CONSUMER.value
+        if self.link.give_up(DisconnectKind.TIMEOUT, code):
+            notify(events.SendTimedOut(**self.who, deadline=deadline))
+            self._begin_leaving()
+            registry.keep(self.loop.create_task(self.gate.close_abandoned(code)))
+
+    def heard(self) -> None:
+        """A frame came in."""
+        self.gate.last_heard = self.loop.time()
+        self.link.received += 1
+
+    def client_left(self, message: Message) -> None:
+        """The server reported the end of the connection."""
+        self.client_message = message
+        info = classify(message, compat.read_dialect(self.scope))
+        self.tell_step(f"the server reported {message.get('code')!r}: {info.kind.value}")
+        if self.link.peer_left(info):
+            self._begin_leaving()
+        elif self.over_since is None:
+            self._begin_leaving()
+        self.settled.set()
+
+    def receive_failed(self, error: Exception) -> None:
+        """The server's ``receive`` raised, as none should."""
+        self.tell_step(f"the server's receive raised {type(error).__name__}")
+        self.client_left({"type": DISCONNECT, "code": CloseCode.ABNORMAL.value})
+
+    def inbox_full(self, full_for: float) -> None:
+        """Handlers have been slower than the client for a while."""
+        notify(events.InboxFull(**self.who, full_for=full_for, frames=len(self.intake)))
+
+    def inbox_stuck(self) -> None:
+        """Handlers have been slower than the client for too long."""
+        self.close_soon(CloseCode.OVERLOAD, DisconnectKind.ERROR)
+
+    def tell_step(self, step: str) -> None:
+        """At DEBUG a connection tells the story of its end."""
+        notify(events.ConnectionStep(**self.who, step=step))
+
+    # --- the channel layer ---------------------------------------------------------------------
+
+    def adopt_layer(self, layer: Any) -> LayerProxy:
+        """Wrap the consumer's channel layer."""
+        alias = self.consumer.channel_layer_alias
+        self.proxy = LayerProxy(alias, layer, self.policies.layer, self)
+        return self.proxy
+
+    def start_layer_reader(self) -> None:
+        """The consumer has a channel: begin to read it."""
+        assert self.proxy is not None  # noqa: S101  # it is the proxy that calls
+        self._spawn_reader(self.intake.read_layer(self.proxy.receive_supervised), "layer")
+
+    def channel_named(self, channel: str) -> None:
+        """The layer gave the channel its name late."""
+        self.consumer.channel_name = channel
+
+    def layer_event(self, event: Mapping[str, Any]) -> None:
+        """An outage began or ended."""
+        is_down = event["type"] == "layer.down"
+        if callable(getattr(self.consumer, "layer_down" if is_down else "layer_up", None)):
+            self.intake.post(dict(event))
+        hold = self.policies.layer.hold
+        if is_down and hold is not None:
+            # Spread, or everybody would come back in the same second.
+            delay = hold + random() * max(1.0, hold / 5)
+            self._hold_timer = self.loop.call_later(delay, self._hold_expired)
+            self._timers.append(self._hold_timer)
+        elif self._hold_timer is not None:
+            self._hold_timer.cancel()
+
+    def is_layer_down(self) -> bool:
+        """Whether an outage of the consumer's layer is known."""
+        return self.proxy is not None and self.proxy.is_down
+
+    def _hold_expired(self) -> None:
+        self.close_soon(CloseCode.LAYER_DOWN, DisconnectKind.LAYER)
+
+    # --- tasks and timers ----------------------------------------------------------------------
+
+    def _watch_handshake(self) -> None:
+        timeout = self.policies.handshake.timeout
+        if timeout is not None:
+            self._timers.append(self._wheel.queue(timeout).add(self._handshake_expired))
+
+    def _handshake_expired(self) -> None:
+        if self.link.state is State.CONNECTING:
+            notify(events.ConnectionRefused(**self.who, cause="timeout"))
+            self.close_soon(CloseCode.NORMAL, DisconnectKind.TIMEOUT)
+            if self._handling is not None:
+                self._cut_off()
+
+    def _spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
+        self.readers.append(task)

@@ -1,0 +1,179 @@
+"""The way in: frames from the client and events from the layer, read ahead within bounds.
+
+A task of its own reads, so that a client that leaves is noticed while a handler runs. When the
+inbox is full it stops reading, and the server's own backpressure holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from .core.inbox import Inbox, Message
+
+if TYPE_CHECKING:
+    from .compat import Receive
+    from .core.policies import InboxPolicy
+    from .wheel import Wheel
+
+LEFT: Message = {"type": "websocket.disconnect"}
+"""What :meth:`Intake.next` returns when the connection is over and every frame was taken."""
+
+
+class Owner(Protocol):
+    """Whom the intake tells what it learns."""
+
+    def heard(self) -> None: ...
+    def client_left(self, message: Message) -> None: ...
+    def receive_failed(self, error: Exception) -> None: ...
+    def inbox_full(self, full_for: float) -> None: ...
+    def inbox_stuck(self) -> None: ...
+
+
+class Intake:
+    """Everything that waits to be handled by one consumer."""
+
+    def __init__(self, owner: Owner, receive: Receive, policy: InboxPolicy, wheel: Wheel) -> None:
+        self._owner = owner
+        self._receive = receive
+        self._policy = policy
+        self._wheel = wheel
+        self._inbox = Inbox(policy.frames, policy.bytes)
+        # One event of the layer at a time, as in Channels: the layer's own capacity rules apply.
+        self._event: Message | None = None
+        self._notices: deque[Message] = deque(maxlen=2)
+        self._layer_goes_first = False
+        self._is_over = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._inbox)
+
+    # --- filling -------------------------------------------------------------------------------
+
+    async def read_client(self) -> None:
+        """Read from the server until the client has left."""
+        while True:
+            if self._inbox.is_full:
+                await self._wait_for_room()
+            try:
+                message = await self._receive()
+            except Exception as error:  # noqa: BLE001  # a server's receive should not raise
+                self._owner.receive_failed(error)
+                return
+            if message["type"] == "websocket.disconnect":
+                self._owner.client_left(message)
+                return
+            self._owner.heard()
+            self._inbox.put(message)
+            self._wake()
+
+    async def read_layer(self, receive: Receive) -> None:
+        """Read from the channel layer until cancelled."""
+        while True:
+            event = await receive()
+            while self._event is not None:
+                await self._wait()
+            self._event = event
+            self._wake()
+
+    def post(self, event: Message) -> None:
+        """Add an event of our own. Of too many, the latest count."""
+        self._notices.append(event)
+        self._wake()
+
+    def finish(self, *, discard: bool = False) -> None:
+        """Nothing more will come; with *discard*, what has come is not wanted either."""
+        self._is_over = True
+        while discard and self._inbox:
+            self._inbox.get()
+        self._wake()
+
+    # --- taking --------------------------------------------------------------------------------
+
+    async def next(self) -> tuple[Message, bool]:
+        """The next message, and whether it came from the layer. They take turns."""
+        while True:
+            if self._is_over or not self._layer_goes_first:
+                message = self._take_frame()
+                if message is not None:
+                    self._layer_goes_first = True
+                    return message, False
+                if self._is_over:
+                    return LEFT, False
+            event = self._take_event()
+            if event is not None:
+                self._layer_goes_first = False
+                return event, True
+            if self._layer_goes_first and self._inbox:
+                self._layer_goes_first = False
+                continue
+            await self._wait()
+
+    async def next_frame(self) -> Message:
+        """The next message from the client only."""
+        while True:
+            message = self._take_frame()
+            if message is not None:
+                return message
+            if self._is_over:
+                return LEFT
+            await self._wait()
+
+    async def next_event(self) -> Message:
+        """The next message from the layer only; none once the connection is over."""
+        while True:
+            event = None if self._is_over else self._take_event()
+            if event is not None:
+                return event
+            await self._wait()
+
+    def _take_frame(self) -> Message | None:
+        if not self._inbox:
+            return None
+        was_full = self._inbox.is_full
+        message = self._inbox.get()
+        if was_full:
+            self._wake()
+        return message
+
+    def _take_event(self) -> Message | None:
+        if self._notices:
+            return self._notices.popleft()
+        event, self._event = self._event, None
+        if event is not None:
+            self._wake()
+        return event
+
+    # --- waiting -------------------------------------------------------------------------------
+
+    async def _wait_for_room(self) -> None:
+        policy = self._policy
+        warn_after = policy.warn_after
+        alarms = [
+            self._wheel.queue(warn_after).add(lambda: self._owner.inbox_full(warn_after)),
+        ]
+        if policy.close_after is not None:
+            alarms.append(self._wheel.queue(policy.close_after).add(self._owner.inbox_stuck))
+        try:
+            while self._inbox.is_full:
+                await self._wait()
+        finally:
+            for alarm in alarms:
+                alarm.cancel()
+
+    async def _wait(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self._waiters:  # cancelled before anybody woke us
+                self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,1 @@
+"""The channel layer: supervised, remembered, never the end of a connection."""

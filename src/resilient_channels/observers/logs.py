@@ -1,0 +1,63 @@
+"""Events as log records: the event's name is the message, its fields are in ``extra``."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import fields
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..core.events import Event
+
+ROOT = "resilient_channels"
+MAX_VALUE_LENGTH = 200
+
+_root_logger = logging.getLogger(ROOT)
+_root_logger.addHandler(logging.NullHandler())
+
+
+@cache
+def _get_logger(topic: str) -> logging.Logger:
+    return _root_logger.getChild(topic)
+
+
+def escape(value: object) -> str:
+    """*value* as one printable line of at most 200 characters, whatever it holds."""
+    text = str(value)
+    if len(text) > MAX_VALUE_LENGTH:
+        text = text[:MAX_VALUE_LENGTH] + "..."
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def log_event(event: Event) -> None:
+    """Write one record, if anybody listens to its level."""
+    logger = _get_logger(event.topic)
+    if not logger.isEnabledFor(event.level):
+        return
+    extra = {option.name: getattr(event, option.name) for option in fields(event)}
+    exception = extra.pop("exception", None)
+    logger.log(event.level, event.name, exc_info=exception, extra=extra)
+
+
+class FieldsFormatter(logging.Formatter):
+    """Formats a record as ``event key=value key=value``, values escaped.
+
+    For development and for plain log files; the documentation has a recipe for JSON.
+    """
+
+    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The usual format, with the record's own fields after the message."""
+        extra = [
+            f"{key}={escape(value)}"
+            for key, value in vars(record).items()
+            if key not in self._standard
+        ]
+        if not extra:
+            return super().format(record)
+        # A copy, because other handlers format the same record.
+        described = logging.makeLogRecord(vars(record))
+        described.msg, described.args = f"{record.getMessage()} {' '.join(extra)}", None
+        return super().format(described)

@@ -1,0 +1,72 @@
+"""Whether code runs on behalf of a handler, and what a ``safe_send`` wants to know."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from .core.outcomes import SendOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Turn:
+    """One run of one handler.
+
+    Context variables travel into threads and into tasks that a handler starts. So a task that
+    outlives its handler still holds the turn, but the turn is over by then.
+    """
+
+    __slots__ = ("is_over",)
+
+    def __init__(self) -> None:
+        self.is_over = False
+
+
+class Ticket:
+    """Collects the outcomes of the sends made within one ``safe_send``."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self) -> None:
+        self.outcome = SendOutcome.SENT
+
+    def note(self, outcome: SendOutcome) -> None:
+        """Remember the first outcome that is not a success."""
+        if self.outcome:
+            self.outcome = outcome
+
+
+current_turn: ContextVar[Turn | None] = ContextVar("resilient_channels_turn", default=None)
+current_ticket: ContextVar[Ticket | None] = ContextVar("resilient_channels_ticket", default=None)
+
+
+def is_in_handler() -> bool:
+    """Whether the running code belongs to a handler that has not returned."""
+    turn = current_turn.get()
+    return turn is not None and not turn.is_over
+
+
+@contextmanager
+def handler_turn() -> Iterator[None]:
+    """Mark the code inside as a handler's."""
+    turn = Turn()
+    token = current_turn.set(turn)
+    try:
+        yield
+    finally:
+        turn.is_over = True
+        current_turn.reset(token)
+
+
+@contextmanager
+def collect_outcome() -> Iterator[Ticket]:
+    """Have sends inside reported instead of raised."""
+    ticket = Ticket()
+    token = current_ticket.set(ticket)
+    try:
+        yield ticket
+    finally:
+        current_ticket.reset(token)
