@@ -31,12 +31,16 @@ DAPHNE_CLOSE_TIMEOUT = 10
 
 CHECK_IDS = {
     f"{APP}.E001": "`RESILIENT_CHANNELS` has an unknown key or an impossible value.",
-    f"{APP}.W001": "redis-py 8 or newer with its default `socket_timeout` under `channels_redis.core`: "
-    "one idle plain consumer dies every 5 seconds, and a message may be lost.",
+    f"{APP}.W001": "redis-py 8 or newer with its default `socket_timeout` under "
+    "`channels_redis.core`: one idle plain consumer dies every 5 seconds, and a message may be "
+    "lost.",
     f"{APP}.W002": "A synchronous `redis.retry.Retry` in `hosts`: it is silently useless.",
-    f"{APP}.W003": "`on_disconnect` or `on_reconnect` given to the pub/sub layer: it never calls them.",
-    f"{APP}.W004": "`TEARDOWN.timeout` is not below the 10 seconds after which Daphne kills a consumer.",
-    f"{APP}.W005": "(`--deploy`) The in-memory layer with `DEBUG` off: processes do not see each other.",
+    f"{APP}.W003": "`on_disconnect` or `on_reconnect` given to the pub/sub layer: it never calls "
+    "them.",
+    f"{APP}.W004": "`TEARDOWN.timeout` is not below the 10 seconds after which Daphne kills a "
+    "consumer.",
+    f"{APP}.W005": "(`--deploy`) The in-memory layer with `DEBUG` off: processes do not see each "
+    "other.",
 }
 
 

@@ -142,10 +142,10 @@ def says_gone(error: Exception) -> bool:
 
 def read_dialect(scope: Mapping[str, Any]) -> ServerDialect:
     """How the server behind *scope* reports the end of a connection."""
-    version = scope.get("asgi", {}).get("spec_version")
+    version = (scope.get("asgi") or {}).get("spec_version")
     if version is None:
         return ServerDialect.TELLS_LOSS_BY_1006  # Daphne; test communicators too
-    if str(version) >= "2.4":
+    if tuple(int(part) for part in str(version).split(".") if part.isdigit()) >= (2, 4):
         return ServerDialect.TELLS_LOSS_BY_MISSING_REASON
     return ServerDialect.CANNOT_TELL
 

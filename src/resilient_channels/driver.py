@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from random import random
 from typing import TYPE_CHECKING, Any
 
 from channels.exceptions import StopConsumer
@@ -22,7 +21,7 @@ from .core.link import Link, State
 from .failures import FailureHandler
 from .gate import SendGate
 from .intake import LEFT, Intake
-from .layers.proxy import LayerProxy
+from .layers.side import LayerSide
 from .observers import notify
 from .registry import registry
 from .tasks import TaskGroup
@@ -76,7 +75,6 @@ class Driver:
         self.policies = policies
         self.loop = asyncio.get_running_loop()
         self.link = Link()
-        self.proxy: LayerProxy | None = None
         self.readers: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
         self.settled = asyncio.Event()
@@ -86,16 +84,15 @@ class Driver:
         send_queue = None if deadline is None else self._wheel.queue(deadline)
         self.gate = SendGate(self, self.link, send, send_queue)
         self.intake = Intake(self, receive, policies.inbox, self._wheel)
+        self.layer = LayerSide(self)
         self.failures = FailureHandler(self)
         self.tasks = TaskGroup(self.who, self.loop)
         self.over_since: float | None = None
         self.dispatch_raw: Callable[[Message], Awaitable[None]] = consumer.dispatch
-        self._layer_message: Message | None = None
         self._task: asyncio.Task[Any] | None = None
         self._handling: str | None = None
         self._was_cut_off = False
-        self._timers: list[Deadline | asyncio.TimerHandle] = []
-        self._hold_timer: asyncio.TimerHandle | None = None
+        self._timers: list[Deadline] = []
         self._teardown: asyncio.Task[None] | None = None
 
     # --- the connection, start to end ----------------------------------------------------------
@@ -105,7 +102,7 @@ class Driver:
         self._task = asyncio.current_task()
         registry.add(self)
         self._watch_handshake()
-        self._spawn_reader(self.intake.read_client(), "client")
+        self.spawn_reader(self.intake.read_client(), "client")
         try:
             await work()
         except StopConsumer:
@@ -142,6 +139,7 @@ class Driver:
         if self._teardown is None:
             for timer in self._timers:
                 timer.cancel()
+            self.layer.stop_waiting()
             self._teardown = self.loop.create_task(Teardown(self).run(), context=copy_context())
             registry.keep(self._teardown)
         return self._teardown
@@ -157,12 +155,7 @@ class Driver:
         if message is LEFT:
             await self._clean_up()
             raise StopConsumer
-        await self._handle(message, from_layer=message is self._layer_message)
-
-    async def next_layer_event(self) -> Message:
-        """The next event for such a consumer's ``channel_receive``."""
-        self._layer_message = await self.intake.next_event()
-        return self._layer_message
+        await self._handle(message, from_layer=message is self.layer.last_event)
 
     # --- handling ------------------------------------------------------------------------------
 
@@ -220,6 +213,8 @@ class Driver:
 
     def _begin_leaving(self) -> None:
         """The connection is over: what was read is still handled, within limits."""
+        if self.over_since is not None:
+            return
         self.over_since = self.loop.time()
         self.intake.finish()
         timeout = self.policies.teardown.timeout
@@ -248,8 +243,8 @@ class Driver:
 
     def opened(self) -> None:
         """The handshake was accepted."""
-        if self.proxy is not None:
-            self.proxy.handshake_done()
+        if self.layer.proxy is not None:
+            self.layer.proxy.handshake_done()
         notify(events.ConnectionOpened(**self.who))
 
     def went_over(self) -> None:
@@ -279,10 +274,8 @@ class Driver:
         self.client_message = message
         info = classify(message, compat.read_dialect(self.scope))
         self.tell_step(f"the server reported {message.get('code')!r}: {info.kind.value}")
-        if self.link.peer_left(info):
-            self._begin_leaving()
-        elif self.over_since is None:
-            self._begin_leaving()
+        self.link.peer_left(info)
+        self._begin_leaving()
         self.settled.set()
 
     def receive_failed(self, error: Exception) -> None:
@@ -302,44 +295,6 @@ class Driver:
         """At DEBUG a connection tells the story of its end."""
         notify(events.ConnectionStep(**self.who, step=step))
 
-    # --- the channel layer ---------------------------------------------------------------------
-
-    def adopt_layer(self, layer: Any) -> LayerProxy:
-        """Wrap the consumer's channel layer."""
-        alias = self.consumer.channel_layer_alias
-        self.proxy = LayerProxy(alias, layer, self.policies.layer, self)
-        return self.proxy
-
-    def start_layer_reader(self) -> None:
-        """The consumer has a channel: begin to read it."""
-        assert self.proxy is not None  # noqa: S101  # it is the proxy that calls
-        self._spawn_reader(self.intake.read_layer(self.proxy.receive_supervised), "layer")
-
-    def channel_named(self, channel: str) -> None:
-        """The layer gave the channel its name late."""
-        self.consumer.channel_name = channel
-
-    def layer_event(self, event: Mapping[str, Any]) -> None:
-        """An outage began or ended."""
-        is_down = event["type"] == "layer.down"
-        if callable(getattr(self.consumer, "layer_down" if is_down else "layer_up", None)):
-            self.intake.post(dict(event))
-        hold = self.policies.layer.hold
-        if is_down and hold is not None:
-            # Spread, or everybody would come back in the same second.
-            delay = hold + random() * max(1.0, hold / 5)
-            self._hold_timer = self.loop.call_later(delay, self._hold_expired)
-            self._timers.append(self._hold_timer)
-        elif self._hold_timer is not None:
-            self._hold_timer.cancel()
-
-    def is_layer_down(self) -> bool:
-        """Whether an outage of the consumer's layer is known."""
-        return self.proxy is not None and self.proxy.is_down
-
-    def _hold_expired(self) -> None:
-        self.close_soon(CloseCode.LAYER_DOWN, DisconnectKind.LAYER)
-
     # --- tasks and timers ----------------------------------------------------------------------
 
     def _watch_handshake(self) -> None:
@@ -354,6 +309,7 @@ class Driver:
             if self._handling is not None:
                 self._cut_off()
 
-    def _spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """Start a task that fills the intake until the cleanup ends it."""
         task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
         self.readers.append(task)

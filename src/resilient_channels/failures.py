@@ -31,7 +31,9 @@ class FailureHandler:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._policy = driver.policies.errors
-        self._judge = ErrorJudge(driver.who, self._policy, driver.loop.time, driver.is_layer_down)
+        self._judge = ErrorJudge(
+            driver.who, self._policy, driver.loop.time, lambda: driver.layer.is_down
+        )
         self.in_connect = False
         self.report_bug = self._judge.report_bug
         self.report_unhandled = self._judge.report_unhandled

@@ -73,14 +73,14 @@ class Registry:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def wait_for_cleanups(self, timeout: float) -> None:
-        """Wait until every cleanup on this loop is done, or *timeout* seconds have passed.
+    async def wait_for_cleanups(self, seconds: float) -> None:
+        """Wait until every cleanup on this loop is done, or *seconds* have passed.
 
         Daphne's shutdown waits only for the first application that ends after its cancellation.
         So none may end before all are cleaned up.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = loop.time() + seconds
         while running := [task for task in self._leaving if task.get_loop() is loop]:
             remaining = deadline - loop.time()
             if remaining <= 0:

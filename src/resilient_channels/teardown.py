@@ -57,13 +57,13 @@ class Teardown:
         deadline = max(started + self._timeout, self._loop.time() + self._timeout * 0.25)
         await self._guard("close", self._settle())
         driver.link.finish()
-        if driver.proxy is not None:
-            driver.proxy.begin_leaving(deadline - self._loop.time())
+        if driver.layer.proxy is not None:
+            driver.layer.proxy.begin_leaving(deadline - self._loop.time())
         await self._run_hooks(deadline - self._timeout * LAST_SHARE)
         await self._guard("tasks", driver.tasks.stop(max(deadline, self._loop.time() + 0.5)))
-        if driver.proxy is not None:
-            driver.proxy.begin_leaving(max(deadline - self._loop.time(), 0.5))
-            await self._guard("groups", driver.proxy.leave_groups())
+        if driver.layer.proxy is not None:
+            driver.layer.proxy.begin_leaving(max(deadline - self._loop.time(), 0.5))
+            await self._guard("groups", driver.layer.proxy.leave_groups())
         await self._stop_readers()
         registry.remove(driver)
         self._tell()
@@ -97,9 +97,9 @@ class Teardown:
         except TimeoutError:
             driver.tell_step("the server did not take our close frame")
 
-    async def _wait_for_report(self, timeout: float) -> None:
+    async def _wait_for_report(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await self._driver.settled.wait()
         except TimeoutError:
             self._driver.tell_step("the server reported no end of the connection")
@@ -177,13 +177,13 @@ class Teardown:
 
     async def _stop_readers(self) -> None:
         readers = set(self._driver.readers)
+        for _ in range(2):
+            for reader in readers:
+                reader.cancel()
+            # Not for ever, and not only once: under Python 3.11 a layer can lose a cancellation.
+            if readers:
+                _, readers = await asyncio.wait(readers, timeout=1.0)
         for reader in readers:
-            reader.cancel()
-        if not readers:
-            return
-        # Not for ever: under Python 3.11 a layer can lose a cancellation.
-        _, stuck = await asyncio.wait(readers, timeout=1.0)
-        for reader in stuck:
             registry.keep(reader)
 
     def _tell(self) -> None:

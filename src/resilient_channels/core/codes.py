@@ -158,7 +158,9 @@ def is_portable(code: int) -> bool:
 
 def may_travel(code: int) -> bool:
     """Whether *code* may appear in a close frame at all (RFC 6455 section 7.4)."""
-    return 1000 <= code <= 1014 and code not in (1004, 1005, 1006) or 3000 <= code <= 4999
+    if 3000 <= code <= 4999:
+        return True
+    return 1000 <= code <= 1014 and code not in (1004, 1005, 1006)
 
 
 def check_close_frame(code: object, reason: object) -> None:

@@ -67,7 +67,7 @@ class InboxPolicy:
     warn_after: float = _option(30.0, "Seconds the inbox may stay full before a warning is logged.")
     close_after: float | None = _option(
         300.0,
-        "Seconds the inbox may stay full before the connection is closed (3503). `None`: never.",
+        "Seconds the inbox may stay full before the connection is closed (3503). `None`: no limit.",
     )
 
     def __post_init__(self) -> None:
@@ -163,7 +163,7 @@ class TeardownPolicy:
 
     timeout: float = _option(
         8.0,
-        "Seconds from the end of the connection to the end of its cleanup. Three quarters belong to "
+        "Seconds from the end of the connection to the end of its cleanup. Three quarters are for "
         "the handler that is still running, the rest to `on_disconnect` handlers, `disconnect()`, "
         "background tasks and groups. Keep it below Daphne's 10.",
     )

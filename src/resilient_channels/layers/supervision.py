@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from random import random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from .. import compat
@@ -17,17 +17,14 @@ from ..core import events
 from ..core.backoff import Backoff
 from ..observers import notify
 from .canary import Canary, Health
+from .membership import Member, Membership
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..core.policies import LayerPolicy
 
-CONCURRENCY = 20
-"""Joins and leaves under way at once. More would only meet the limit of a connection pool."""
-
 MAX_RENEWAL_INTERVAL = 3600.0
-MAX_DISCARDS = 10_000
 
 LOST_PROBES_FOR_OUTAGE = 3
 """A full queue loses probes too. Only a layer that loses several in a row is out of order."""
@@ -35,22 +32,8 @@ LOST_PROBES_FOR_OUTAGE = 3
 LONELY_ROUNDS = 20
 """How often a discard that fails is tried again after the last consumer has left."""
 
-
-class Member(Protocol):
-    """A consumer's side of the layer.
-
-    Attributes:
-        channel: Its channel name, once the layer has given one.
-        groups: The groups it is in, or should be.
-        unconfirmed: Those of them that the layer may not know of.
-    """
-
-    channel: str | None
-    groups: set[str]
-    unconfirmed: set[str]
-
-    def layer_event(self, event: Mapping[str, Any]) -> None:
-        """Take an event of ours, such as ``layer.down``."""
+STALL_SECONDS = 1.0
+"""A probe that fails this late met a layer that hangs; asking it again would take as long."""
 
 
 class Supervisor:
@@ -66,12 +49,9 @@ class Supervisor:
         self.is_down = False
         self._deadline = policy.deadline
         self._probe_interval = policy.probe
-        self._members: dict[Member, None] = {}
-        self._pending: dict[Member, None] = {}
-        self._discards: dict[tuple[str, str], None] = {}
+        self.membership = Membership(layer, policy.deadline)
         can_fail = not compat.is_in_process(layer) and hasattr(layer, "group_send")
         self._canary = Canary(layer) if can_fail else None
-        self._slots = asyncio.Semaphore(CONCURRENCY)
         self._task: asyncio.Task[None] | None = None
         self._alarm = asyncio.Event()
         self._verdict: asyncio.Future[bool] | None = None
@@ -86,7 +66,7 @@ class Supervisor:
 
     def enter(self, member: Member, policy: LayerPolicy) -> None:
         """A consumer begins to use the layer."""
-        self._members[member] = None
+        self.membership.enter(member)
         self._lonely_rounds = 0
         self._probe_interval = min(self._probe_interval, policy.probe)
         if self._task is None:
@@ -96,38 +76,26 @@ class Supervisor:
 
     def leave(self, member: Member) -> None:
         """A consumer ended."""
-        self._members.pop(member, None)
-        self._pending.pop(member, None)
-        if not self._members:
+        self.membership.leave(member)
+        if not self.membership:
             self._alarm.set()
 
     def join_later(self, member: Member) -> None:
         """Join a member's unconfirmed groups as soon as the layer lets us."""
-        self._pending[member] = None
+        self.membership.join_later(member)
         self._alarm.set()
 
     def discard_later(self, group: str, channel: str) -> None:
         """Leave a group as soon as the layer lets us."""
-        if len(self._discards) < MAX_DISCARDS:
-            self._discards[group, channel] = None
-            self._alarm.set()
+        self.membership.discard_later(group, channel)
+        self._alarm.set()
 
     async def discard_all(self, groups: Iterable[str], channel: str, limit: float) -> None:
-        """Leave *groups* before *limit* (on the loop's clock); later, if the layer is down.
-
-        Many consumers leave at once, after a deploy or behind a proxy that restarts. They share
-        a few slots, because a pool of connections has an end.
-        """
-        if not self.is_down:
-            try:
-                async with asyncio.timeout_at(limit):
-                    leaves = (self._discard(self._slots, group, channel) for group in groups)
-                    failures = [error for error in await asyncio.gather(*leaves) if error]
-                if not failures:
-                    return
-            except TimeoutError:
-                pass
-        for group in groups:
+        """Leave *groups* before *limit* (on the loop's clock); later, if the layer is down."""
+        left = set(groups)
+        if left and not self.is_down:
+            left = await self.membership.discard_now(left, channel, limit)
+        for group in left:
             self.discard_later(group, channel)
 
     def alarm(self) -> None:
@@ -156,7 +124,7 @@ class Supervisor:
         renewal = self._renewal_interval()
         renew_at = loop.time() + renewal
         try:
-            while self._members or self._has_last_words():
+            while self.membership or self._has_last_words():
                 if is_troubled:
                     await asyncio.sleep(backoff.next_delay(random()))
                 else:
@@ -164,7 +132,7 @@ class Supervisor:
                     await self._idle(renew_at - loop.time())
                 self._alarm.clear()
                 if loop.time() >= renew_at:
-                    self._doubt_all()
+                    self.membership.doubt_all()
                     renew_at = loop.time() + renewal
                 is_healthy = await self._check()
                 is_troubled = not (is_healthy and await self._settle())
@@ -180,7 +148,8 @@ class Supervisor:
     def _has_last_words(self) -> bool:
         """Whether groups are left to leave after the last consumer, within reason."""
         self._lonely_rounds += 1
-        return bool(self._discards) and not self.is_down and self._lonely_rounds <= LONELY_ROUNDS
+        has_leaves = self.membership.has_leaves and not self.is_down
+        return has_leaves and self._lonely_rounds <= LONELY_ROUNDS
 
     def _renewal_interval(self) -> float:
         # Well before the layer forgets a member by itself. Its own setting is never lowered:
@@ -215,14 +184,17 @@ class Supervisor:
             # What came back may be empty, so there is no point in waiting for an old membership.
             health = await canary.probe(self._deadline, join=True)
         else:
+            loop = asyncio.get_running_loop()
+            started = loop.time()
             health = await canary.probe(self._deadline)
-            if health is not Health.FINE:
+            is_stalled = health is Health.FAILING and loop.time() - started > STALL_SECONDS
+            if health is not Health.FINE and not is_stalled:
                 # One dead connection in a pool is no outage, and a flushed broker is none either:
                 # the second probe joins again first.
                 was_forgotten = health is Health.FORGOTTEN
                 health = await canary.probe(self._deadline, join=True)
                 if was_forgotten and health is Health.FINE:
-                    groups = self._doubt_all()
+                    groups = self.membership.doubt_all()
                     notify(events.LayerMembershipLost(alias=self.alias, groups=groups))
         self._lost_probes = self._lost_probes + 1 if health is Health.FORGOTTEN else 0
         if health is Health.FAILING or self._lost_probes >= LOST_PROBES_FOR_OUTAGE:
@@ -241,88 +213,30 @@ class Supervisor:
         self._up.clear()
         self._down_since = asyncio.get_running_loop().time()
         name = type(error).__name__ if error is not None else "no message arrived"
-        notify(events.LayerDown(alias=self.alias, error=name, connections=len(self._members)))
+        notify(events.LayerDown(alias=self.alias, error=name, connections=len(self.membership)))
         self._down_event = {"type": "layer.down", "alias": self.alias, "error": name}
-        self._doubt_all()
+        self.membership.doubt_all()
         self._tell_members(self._down_event)
 
     def _end_outage(self) -> None:
         self.is_down = False
         self._up.set()
         downtime = asyncio.get_running_loop().time() - self._down_since
-        groups = sum(len(member.groups) for member in self._members)
+        groups = self.membership.count_groups()
         notify(events.LayerUp(alias=self.alias, downtime=round(downtime, 3), groups=groups))
         self._tell_members({"type": "layer.up", "alias": self.alias, "downtime": downtime})
 
     def _tell_members(self, event: Mapping[str, Any]) -> None:
-        for member in list(self._members):
+        for member in self.membership.members():
             member.layer_event(event)
-
-    # --- membership ----------------------------------------------------------------------------
-
-    def _doubt_all(self) -> int:
-        """Take no membership for granted any more; returns how many there are."""
-        for member in self._members:
-            if member.groups:
-                member.unconfirmed |= member.groups
-                self._pending[member] = None
-        return sum(len(member.groups) for member in self._members)
 
     async def _settle(self) -> bool:
         """Join and leave what is due; true when nothing is left to do."""
-        joins = [
-            (member, group, member.channel)
-            for member in list(self._pending)
-            if member.channel is not None
-            for group in list(member.unconfirmed)
-        ]
-        leaves = list(self._discards)
-        if not joins and not leaves:
-            return True
-        slots = self._slots
-        results = await asyncio.gather(
-            *(self._join(slots, member, group, channel) for member, group, channel in joins),
-            *(self._discard(slots, group, channel) for group, channel in leaves),
-        )
-        for member in list(self._pending):
-            if not member.unconfirmed:
-                del self._pending[member]
-        failures = [error for error in results if error is not None]
+        failures = await self.membership.settle()
         if failures and not self.is_down:
             name = type(failures[0]).__name__
             notify(events.LayerJoinFailed(alias=self.alias, error=name, groups=len(failures)))
         return not failures
-
-    async def _join(
-        self, slots: asyncio.Semaphore, member: Member, group: str, channel: str
-    ) -> Exception | None:
-        if group not in member.groups or member not in self._members:
-            member.unconfirmed.discard(group)
-            return None
-        error = await self._call(slots, self.layer.group_add, group, channel)
-        if error is None:
-            member.unconfirmed.discard(group)
-            if group not in member.groups or member not in self._members:
-                self.discard_later(group, channel)  # it left while we were joining
-        return error
-
-    async def _discard(
-        self, slots: asyncio.Semaphore, group: str, channel: str
-    ) -> Exception | None:
-        error = await self._call(slots, self.layer.group_discard, group, channel)
-        if error is None:
-            self._discards.pop((group, channel), None)
-        return error
-
-    async def _call(
-        self, slots: asyncio.Semaphore, operation: Any, group: str, channel: str
-    ) -> Exception | None:
-        try:
-            async with slots, asyncio.timeout(self._deadline):
-                await operation(group, channel)
-        except Exception as error:  # noqa: BLE001  # any failure of the layer, of any class
-            return error
-        return None
 
 
 # Loops are not kept alive by this map; a supervisor leaves it when its last member has left.

@@ -1,0 +1,155 @@
+"""Who is in which group, as far as this process knows, and how to make the layer agree."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONCURRENCY = 20
+"""Joins and leaves under way at once. More would only meet the limit of a connection pool."""
+
+MAX_LEAVES = 10_000
+"""How many groups may wait to be left. Beyond, the layer's own expiry has to do."""
+
+
+class Member(Protocol):
+    """A consumer's side of the layer.
+
+    Attributes:
+        channel: Its channel name, once the layer has given one.
+        groups: The groups it is in, or should be.
+        unconfirmed: Those of them that the layer may not know of.
+    """
+
+    channel: str | None
+    groups: set[str]
+    unconfirmed: set[str]
+
+    def layer_event(self, event: Mapping[str, Any]) -> None:
+        """Take an event of ours, such as ``layer.down``."""
+
+
+class Membership:
+    """The members of one layer on one loop. Its length is their number."""
+
+    def __init__(self, layer: Any, deadline: float) -> None:
+        self._layer = layer
+        self._deadline = deadline
+        self._members: dict[Member, None] = {}
+        self._pending: dict[Member, None] = {}
+        self._leaves: dict[tuple[str, str], None] = {}
+        # Many consumers leave at once, after a deploy or behind a proxy that restarts. They
+        # share a few slots, because a pool of connections has an end.
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def has_leaves(self) -> bool:
+        """Whether groups are waiting to be left."""
+        return bool(self._leaves)
+
+    def members(self) -> list[Member]:
+        """All of them."""
+        return list(self._members)
+
+    def count_groups(self) -> int:
+        """How many memberships there are."""
+        return sum(len(member.groups) for member in self._members)
+
+    def enter(self, member: Member) -> None:
+        """Add a member."""
+        self._members[member] = None
+
+    def leave(self, member: Member) -> None:
+        """Remove a member."""
+        self._members.pop(member, None)
+        self._pending.pop(member, None)
+
+    def join_later(self, member: Member) -> None:
+        """Join a member's unconfirmed groups at the next :meth:`settle`."""
+        self._pending[member] = None
+
+    def discard_later(self, group: str, channel: str) -> None:
+        """Leave a group at the next :meth:`settle`."""
+        if len(self._leaves) < MAX_LEAVES:
+            self._leaves[group, channel] = None
+
+    def doubt_all(self) -> int:
+        """Take no membership for granted any more; returns how many there are."""
+        for member in self._members:
+            if member.groups:
+                member.unconfirmed |= member.groups
+                self._pending[member] = None
+        return self.count_groups()
+
+    async def settle(self) -> list[Exception]:
+        """Join and leave what is due; returns what went wrong, to be tried again."""
+        joins = [
+            (member, group, member.channel)
+            for member in list(self._pending)
+            if member.channel is not None
+            for group in list(member.unconfirmed)
+        ]
+        results = await asyncio.gather(
+            *(self._join(member, group, channel) for member, group, channel in joins),
+            *(self._discard(group, channel) for group, channel in list(self._leaves)),
+        )
+        for member in list(self._pending):
+            if not member.unconfirmed:
+                del self._pending[member]
+        return [error for error in results if error is not None]
+
+    async def discard_now(self, groups: set[str], channel: str, limit: float) -> set[str]:
+        """Leave *groups* before *limit*; returns those that were not left."""
+        left = set(groups)
+
+        async def discard(group: str) -> None:
+            if await self._discard(group, channel) is None:
+                left.discard(group)
+
+        try:
+            async with asyncio.timeout_at(limit):
+                await asyncio.gather(*(discard(group) for group in groups))
+        except TimeoutError:
+            pass
+        return left
+
+    async def _join(self, member: Member, group: str, channel: str) -> Exception | None:
+        if not self._is_wanted(member, group):
+            member.unconfirmed.discard(group)
+            return None
+        error = await self._call(self._layer.group_add, group, channel)
+        if error is None:
+            member.unconfirmed.discard(group)
+            if not self._is_wanted(member, group):
+                self.discard_later(group, channel)  # it left while we were joining
+        return error
+
+    def _is_wanted(self, member: Member, group: str) -> bool:
+        return group in member.groups and member in self._members
+
+    async def _discard(self, group: str, channel: str) -> Exception | None:
+        error = await self._call(self._layer.group_discard, group, channel)
+        if error is None:
+            self._leaves.pop((group, channel), None)
+        return error
+
+    async def _call(self, operation: Any, group: str, channel: str) -> Exception | None:
+        cause: Exception | None = None
+        try:
+            async with self._slots, asyncio.timeout(self._deadline):
+                for _ in range(2):  # the first failure may be one stale connection of a pool
+                    try:
+                        await operation(group, channel)
+                    except Exception as error:  # noqa: BLE001  # of the layer, of any class
+                        cause = error
+                    else:
+                        return None
+        except TimeoutError as error:
+            return error
+        return cause

@@ -1,0 +1,81 @@
+"""A connection's side of the channel layer: the proxy, its reader, and outages."""
+
+from __future__ import annotations
+
+from random import random
+from typing import TYPE_CHECKING, Any
+
+from ..core.codes import CloseCode
+from ..core.disconnects import DisconnectKind
+from .proxy import LayerProxy
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from ..core.inbox import Message
+    from ..driver import Driver
+
+HANDLERS = {"layer.down": "layer_down", "layer.up": "layer_up"}
+
+
+class LayerSide:
+    """What one connection has to do with its channel layer.
+
+    Attributes:
+        proxy: The consumer's ``channel_layer``; ``None`` if it has none.
+        last_event: The event handed out last by :meth:`next_layer_event`.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._hold_timer: asyncio.TimerHandle | None = None
+        self.proxy: LayerProxy | None = None
+        self.last_event: Message | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Whether an outage of the layer is known."""
+        return self.proxy is not None and self.proxy.is_down
+
+    def adopt(self, layer: Any) -> LayerProxy:
+        """Wrap the consumer's channel layer."""
+        alias = self._driver.consumer.channel_layer_alias
+        self.proxy = LayerProxy(alias, layer, self._driver.policies.layer, self)
+        return self.proxy
+
+    def stop_waiting(self) -> None:
+        """The connection ends by itself; no need to end it for an outage."""
+        if self._hold_timer is not None:
+            self._hold_timer.cancel()
+
+    # --- what the proxy reports ----------------------------------------------------------------
+
+    def start_layer_reader(self) -> None:
+        """The consumer has a channel: begin to read it."""
+        assert self.proxy is not None  # noqa: S101  # it is the proxy that calls
+        receive = self.proxy.receive_supervised
+        self._driver.spawn_reader(self._driver.intake.read_layer(receive), "layer")
+
+    async def next_layer_event(self) -> Message:
+        """The next event, for a consumer that calls ``channel_receive`` itself."""
+        self.last_event = await self._driver.intake.next_event()
+        return self.last_event
+
+    def channel_named(self, channel: str) -> None:
+        """The layer gave the channel its name late."""
+        self._driver.consumer.channel_name = channel
+
+    def layer_event(self, event: Mapping[str, Any]) -> None:
+        """An outage began or ended: tell a consumer that has a handler for it."""
+        if callable(getattr(self._driver.consumer, HANDLERS[event["type"]], None)):
+            self._driver.intake.post(dict(event))
+        self.stop_waiting()
+        hold = self._driver.policies.layer.hold
+        if event["type"] == "layer.down" and hold is not None:
+            # Spread, or everybody would come back in the same second.
+            delay = hold + random() * max(1.0, hold / 5)
+            self._hold_timer = self._driver.loop.call_later(delay, self._give_up)
+
+    def _give_up(self) -> None:
+        self._driver.close_soon(CloseCode.LAYER_DOWN, DisconnectKind.LAYER)

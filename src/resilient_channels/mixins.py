@@ -1,0 +1,263 @@
+"""The mixins: what a consumer class inherits, on the left."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from asgiref.sync import async_to_sync
+from channels.consumer import AsyncConsumer
+from channels.layers import get_channel_layer
+
+from . import compat
+from .arguments import build_frame, check_close_argument, check_frame
+from .conf import ATTRIBUTE, find_problems, get_policies
+from .core.codes import check_portable_close
+from .driver import Driver
+from .handle import Handle
+from .traits import Traits, read_traits
+from .turns import collect_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .core.outcomes import SendOutcome
+
+_SCOPE_KEY = "resilient_channels"
+
+
+class _LayerAttribute:
+    """``self.channel_layer``: what is set comes back remembered and supervised."""
+
+    _slot = "_resilient_layer"
+
+    def __get__(self, consumer: Any, owner: type | None = None) -> Any:
+        if consumer is None:
+            return self
+        try:
+            return vars(consumer)[self._slot]
+        except KeyError:
+            raise AttributeError(
+                f"{type(consumer).__name__!r} object has no attribute 'channel_layer'"
+            ) from None
+
+    def __set__(self, consumer: Any, layer: Any) -> None:
+        driver: Driver | None = consumer._resilient_driver
+        if driver is not None and layer is not None and driver.layer.proxy is None:
+            layer = driver.layer.adopt(layer)
+        vars(consumer)[self._slot] = layer
+
+
+class _Mixin:
+    """What both colours share."""
+
+    resilience: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    channel_layer = _LayerAttribute()
+
+    _resilient_driver: Driver | None = None
+    _resilient_traits: ClassVar[Traits]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not issubclass(cls, AsyncConsumer):
+            return  # a mixin of the project's own; its consumer classes will be looked at
+        _check_order(cls)
+        problems = list(find_problems(getattr(cls, ATTRIBUTE), f"{cls.__qualname__}.{ATTRIBUTE}"))
+        if problems:
+            raise TypeError("; ".join(problems))
+        cls._resilient_traits = read_traits(cls, _Mixin, _RESERVED)
+
+    @property
+    def resilient(self) -> Handle:
+        """The handle on this connection."""
+        return Handle(self._resilient_driver)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI application. Scopes other than ``websocket`` are not touched."""
+        call: Any = super().__call__  # type: ignore[misc]
+        if scope["type"] != "websocket" or _SCOPE_KEY in scope:
+            await call(scope, receive, send)
+            return
+        cls = type(self)
+        driver = Driver(self, cls._resilient_traits, scope, receive, send, get_policies(cls))
+        self._resilient_driver = driver
+        # Two mixins, or a mixin behind a middleware of ours: a scope is wrapped once.
+        scope[_SCOPE_KEY] = driver.id
+        try:
+            if cls._resilient_traits.owns_call:
+                await driver.run(partial(_run_consumer, self, driver))
+            else:
+                self.dispatch = driver.dispatch
+                await driver.run(partial(call, scope, driver.receive, driver.gate.send))
+        finally:
+            del scope[_SCOPE_KEY]
+
+
+async def _run_consumer(consumer: Any, driver: Driver) -> None:
+    """What ``AsyncConsumer.__call__`` does, with a loop that reads ahead."""
+    consumer.scope = driver.scope
+    consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
+    layer = consumer.channel_layer
+    if layer is not None:
+        consumer.channel_name = await layer.new_channel()
+        consumer.channel_receive = partial(layer.receive, consumer.channel_name)
+    send = driver.gate.send
+    consumer.base_send = async_to_sync(send) if driver.traits.is_sync else send
+    await driver.dispatch_all()
+
+
+def _check_order(cls: type) -> None:
+    mro = cls.__mro__
+    if mro.index(_Mixin) > mro.index(AsyncConsumer):
+        raise TypeError(_order_hint(cls))
+    for base in mro[: mro.index(_Mixin)]:
+        if base.__module__.startswith("channels.") and issubclass(base, AsyncConsumer):
+            raise TypeError(_order_hint(cls))
+    is_sync = compat.is_sync(cls)
+    if is_sync and issubclass(cls, AsyncResilientMixin):
+        raise TypeError(f"{cls.__qualname__} is synchronous; it needs ResilientMixin")
+    if not is_sync and issubclass(cls, ResilientMixin):
+        raise TypeError(f"{cls.__qualname__} is asynchronous; it needs AsyncResilientMixin")
+
+
+def _order_hint(cls: type) -> str:
+    mixin = "ResilientMixin" if compat.is_sync(cls) else "AsyncResilientMixin"
+    return (
+        f"{cls.__qualname__}: the mixin must be on the left of the consumer class: "
+        f"class {cls.__name__}({mixin}, ...)"
+    )
+
+
+class AsyncResilientMixin(_Mixin):
+    """Makes an asynchronous consumer survive its client and its channel layer.
+
+    Put it on the left: ``class Chat(AsyncResilientMixin, AsyncJsonWebsocketConsumer)``. Until
+    something fails the consumer behaves as it did.
+    """
+
+    async def safe_send(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, close: Any = False
+    ) -> SendOutcome:
+        """Send a frame, and say what became of it.
+
+        Takes the same road as ``send()``, overrides included. Never raises because the client is
+        gone. ``SENT`` means "handed to the server, and the peer is not known to be gone".
+
+        Args:
+            text_data: The text of a text frame.
+            bytes_data: The content of a binary frame.
+            close: Close afterwards: ``True``, or a close code.
+
+        Raises:
+            TypeError, ValueError: A bad argument.
+        """
+        check_frame(text_data, bytes_data)
+        check_close_argument(close)
+        with collect_outcome() as ticket:
+            if compat.is_bare(self):
+                await self.send(build_frame(text_data, bytes_data))  # type: ignore[attr-defined]
+            else:
+                await self.send(  # type: ignore[attr-defined]
+                    text_data=text_data, bytes_data=bytes_data, close=close
+                )
+        return ticket.outcome
+
+    async def safe_send_json(self, content: Any, close: Any = False) -> SendOutcome:
+        """As :meth:`safe_send`, by way of ``send_json()`` and its encoder.
+
+        Raises:
+            TypeError: The consumer has no ``send_json``, or *content* cannot be encoded.
+        """
+        check_close_argument(close)
+        send_json = _get_send_json(self)
+        with collect_outcome() as ticket:
+            await send_json(content, close=close)
+        return ticket.outcome
+
+    async def safe_close(self, code: int | None = None, reason: str | None = None) -> SendOutcome:
+        """Close the connection; does nothing if it is over (``CLOSED``).
+
+        Raises:
+            TypeError, ValueError: A code that not every ASGI server can send (1000 and 3000-4999
+                pass), or a reason of more than 123 bytes.
+        """
+        check_portable_close(code, reason)
+        with collect_outcome() as ticket:
+            await self.close(code, reason)  # type: ignore[attr-defined]
+        return ticket.outcome
+
+
+class ResilientMixin(_Mixin):
+    """Makes a synchronous consumer survive its client and its channel layer.
+
+    Put it on the left: ``class Chat(ResilientMixin, JsonWebsocketConsumer)``. Until something
+    fails the consumer behaves as it did. Handlers run in Channels' thread; everything else runs
+    on the event loop and does not wait for that thread.
+    """
+
+    def safe_send(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, close: Any = False
+    ) -> SendOutcome:
+        """Send a frame, and say what became of it.
+
+        Takes the same road as ``send()``, overrides included. Never raises because the client is
+        gone. ``SENT`` means "handed to the server, and the peer is not known to be gone".
+
+        Args:
+            text_data: The text of a text frame.
+            bytes_data: The content of a binary frame.
+            close: Close afterwards: ``True``, or a close code.
+
+        Raises:
+            TypeError, ValueError: A bad argument.
+        """
+        check_frame(text_data, bytes_data)
+        check_close_argument(close)
+        with collect_outcome() as ticket:
+            if compat.is_bare(self):
+                self.send(build_frame(text_data, bytes_data))  # type: ignore[attr-defined]
+            else:
+                self.send(  # type: ignore[attr-defined]
+                    text_data=text_data, bytes_data=bytes_data, close=close
+                )
+        return ticket.outcome
+
+    def safe_send_json(self, content: Any, close: Any = False) -> SendOutcome:
+        """As :meth:`safe_send`, by way of ``send_json()`` and its encoder.
+
+        Raises:
+            TypeError: The consumer has no ``send_json``, or *content* cannot be encoded.
+        """
+        check_close_argument(close)
+        send_json = _get_send_json(self)
+        with collect_outcome() as ticket:
+            send_json(content, close=close)
+        return ticket.outcome
+
+    def safe_close(self, code: int | None = None, reason: str | None = None) -> SendOutcome:
+        """Close the connection; does nothing if it is over (``CLOSED``).
+
+        Raises:
+            TypeError, ValueError: A code that not every ASGI server can send (1000 and 3000-4999
+                pass), or a reason of more than 123 bytes.
+        """
+        check_portable_close(code, reason)
+        with collect_outcome() as ticket:
+            self.close(code, reason)  # type: ignore[attr-defined]
+        return ticket.outcome
+
+
+def _get_send_json(consumer: object) -> Any:
+    send_json = getattr(consumer, "send_json", None)
+    if send_json is None:
+        raise TypeError(f"{type(consumer).__qualname__} has no send_json(); use safe_send()")
+    return send_json
+
+
+_RESERVED = frozenset(
+    name
+    for cls in (_Mixin, AsyncResilientMixin, ResilientMixin)
+    for name in vars(cls)
+    if not name.startswith("_")
+)
