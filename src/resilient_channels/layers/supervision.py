@@ -120,7 +120,8 @@ class Supervisor:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         backoff = Backoff()
-        is_troubled = False
+        # The canary must be in its place before anything can be lost, so the first look comes soon.
+        is_troubled = self._canary is not None
         renewal = self._renewal_interval()
         renew_at = loop.time() + renewal
         try:
