@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -75,7 +76,7 @@ def _build(consumer_class: type) -> Policies:
     if problems:
         # Start-up refuses such settings; they can only have been changed at run time. Refusing
         # every connection from now on would be worse than the defaults.
-        logger.error("settings.invalid", extra={"problems": problems})
+        _report(tuple(problems))
         setting = {}
     own = getattr(consumer_class, ATTRIBUTE, {})
     sections = {
@@ -87,9 +88,15 @@ def _build(consumer_class: type) -> Policies:
     return Policies(**sections)
 
 
+@cache
+def _report(problems: tuple[str, ...]) -> None:
+    logger.error("settings.invalid", extra={"problems": list(problems)})
+
+
 def _forget(*, setting: str, **kwargs: Any) -> None:
     if setting == SETTING:
         _cache.clear()
+        _report.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="resilient_channels.conf")

@@ -167,6 +167,8 @@ class Driver:
         current_turn.set(turn)
         try:
             await self.dispatch_raw(message)
+            if kind == CONNECT:
+                self.layer.remember_declared_groups()
         except StopConsumer:
             raise
         except asyncio.CancelledError as error:

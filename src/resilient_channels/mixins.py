@@ -63,7 +63,7 @@ class _Mixin:
         if not issubclass(cls, AsyncConsumer):
             return  # a mixin of the project's own; its consumer classes will be looked at
         _check_order(cls)
-        problems = list(find_problems(getattr(cls, ATTRIBUTE), f"{cls.__qualname__}.{ATTRIBUTE}"))
+        problems = list(find_problems(getattr(cls, ATTRIBUTE), f"{cls.__name__}.{ATTRIBUTE}"))
         if problems:
             raise TypeError("; ".join(problems))
         cls._resilient_traits = read_traits(cls, _Mixin, _RESERVED)

@@ -64,6 +64,9 @@ class TaskGroup:
             await asyncio.wait(running, timeout=max(deadline - self._loop.time(), 0))
 
     async def _run_owned(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        if self._is_stopped:  # while the request was on its way from its thread
+            coroutine.close()
+            raise ConnectionClosed(None)
         return await self._own(self._loop.create_task(coroutine))
 
     def _own(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:

@@ -165,7 +165,10 @@ class Teardown:
     async def _dispatch_disconnect(self, info: DisconnectInfo) -> None:
         """Let Channels call ``disconnect()``, through whatever a consumer has overridden."""
         message = dict(self._driver.client_message or {})
-        message.update(type="websocket.disconnect", code=info.code)
+        code: int = info.code
+        if not self._driver.link.accepted and message.get("code") is not None:
+            code = int(message["code"])  # a refused handshake has no close code but the server's
+        message.update(type="websocket.disconnect", code=code)
         if info.reason or "reason" in message:
             message["reason"] = info.reason
         try:

@@ -66,7 +66,10 @@ class DeadlineQueue:
                 loop.call_at(entry.when, self._expire, loop)
                 return
             del self._entries[entry]
-            loop.call_soon(entry.callback)
+            try:
+                entry.callback()
+            except Exception as error:  # noqa: BLE001  # one deadline's trouble is not another's
+                loop.call_exception_handler({"message": "deadline failed", "exception": error})
         self._is_armed = False
 
 

@@ -79,16 +79,14 @@ def classify(message: Mapping[str, Any], dialect: ServerDialect) -> DisconnectIn
     """Read a server's ``websocket.disconnect`` for a connection that we did not close."""
     raw, reason = message.get("code"), message.get("reason") or ""
     code = CloseCode.NO_STATUS.value if raw is None else int(raw)
-    if "reason" not in message:
-        if code == CloseCode.SERVICE_RESTART:
-            # No browser can send 1012, and a close frame would have brought a reason key:
-            # this is Uvicorn's own shutdown.
+    if dialect is ServerDialect.TELLS_LOSS_BY_MISSING_REASON and "reason" not in message:
+        # A close frame would have brought a reason key.
+        if code == CloseCode.SERVICE_RESTART:  # Uvicorn's own shutdown
             return DisconnectInfo(code, reason, DisconnectKind.DRAIN)
-        if raw is not None and code == CloseCode.NO_STATUS:
-            if dialect is ServerDialect.TELLS_LOSS_BY_MISSING_REASON:
-                return DisconnectInfo(CloseCode.ABNORMAL.value)
-            if dialect is ServerDialect.CANNOT_TELL:
-                return DisconnectInfo(CloseCode.ABNORMAL.value, certain=False)
+        if raw == CloseCode.NO_STATUS:
+            return DisconnectInfo(CloseCode.ABNORMAL.value)
+    if dialect is ServerDialect.CANNOT_TELL and raw == CloseCode.NO_STATUS:
+        return DisconnectInfo(CloseCode.ABNORMAL.value, certain=False)
     if code == CloseCode.ABNORMAL:
         return DisconnectInfo(code, reason, certain=dialect is not ServerDialect.CANNOT_TELL)
     return DisconnectInfo(code, reason, DisconnectKind.CLIENT)

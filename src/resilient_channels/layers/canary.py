@@ -38,6 +38,11 @@ class Canary:
         self._arrival = asyncio.Event()
         self.error: BaseException | None = None
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether it has ever joined its group."""
+        return self._listener is not None
+
     async def probe(self, deadline: float, *, join: bool = False) -> Health:
         """Send one message to ourselves through the layer; with *join*, join again first."""
         try:

@@ -18,7 +18,7 @@ from ..exceptions import LayerUnavailable
 from .supervision import get_supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from ..core.policies import LayerPolicy
 
@@ -53,6 +53,7 @@ class LayerProxy:
         self.channel: str | None = None
         self.groups: set[str] = set()
         self.unconfirmed: set[str] = set()
+        self._supervisor.enter(self, policy)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._layer, name)
@@ -75,7 +76,6 @@ class LayerProxy:
         """
         if self._naming is not None:
             return str(await self._layer.new_channel(*args, **kwargs))
-        self._supervisor.enter(self, self._policy)
         naming = self._start_naming(*args, **kwargs)
         await asyncio.wait({naming}, timeout=HANDSHAKE_PATIENCE)
         self._consumer.start_layer_reader()
@@ -183,7 +183,9 @@ class LayerProxy:
         async def group_discard(group: str, channel: str) -> None:
             if not self._is_own(channel):
                 await self._call("group_discard", operation, group, channel)
-            elif not self._is_leaving:
+            elif self._is_leaving:
+                self.groups.add(group)  # it may have been joined behind our back
+            else:
                 await self._leave_group(operation, group)
 
         return group_discard
@@ -200,6 +202,10 @@ class LayerProxy:
             await self._attempt(operation, group, self.channel)
         except LayerUnavailable:
             self._supervisor.discard_later(group, self.channel)
+
+    def remember(self, groups: Iterable[str]) -> None:
+        """Take note of groups that the consumer has joined without us."""
+        self.groups.update(groups)
 
     # --- sending -------------------------------------------------------------------------------
 
@@ -291,4 +297,4 @@ class LayerProxy:
         groups, self.groups = self.groups, set()
         if self.channel is not None:
             await self._supervisor.discard_all(groups, self.channel, self._patience_ends)
-        self._supervisor.leave(self)
+        await self._supervisor.leave(self, self._patience_ends)

@@ -44,6 +44,12 @@ class LayerSide:
         self.proxy = LayerProxy(alias, layer, self._driver.policies.layer, self)
         return self.proxy
 
+    def remember_declared_groups(self) -> None:
+        """Once connected: a consumer may join the groups it declares by other ways than ours."""
+        declared = getattr(self._driver.consumer, "groups", None)
+        if self.proxy is not None and self._driver.link.accepted and declared:
+            self.proxy.remember(declared)
+
     def stop_waiting(self) -> None:
         """The connection ends by itself; no need to end it for an outage."""
         if self._hold_timer is not None:

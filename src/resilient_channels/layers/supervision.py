@@ -74,11 +74,19 @@ class Supervisor:
         if self.is_down:
             member.layer_event(self._down_event)
 
-    def leave(self, member: Member) -> None:
-        """A consumer ended."""
+    async def leave(self, member: Member, limit: float) -> None:
+        """A consumer ended. With the last one the supervisor ends, before *limit* if it can."""
         self.membership.leave(member)
-        if not self.membership:
-            self._alarm.set()
+        task = self._task
+        if self.membership or task is None:
+            return
+        if self.membership.has_leaves and not self.is_down:
+            self._alarm.set()  # the loop has a few last words
+            return
+        _forget(self)
+        task.cancel()
+        remaining = limit - asyncio.get_running_loop().time()
+        await asyncio.wait({task}, timeout=max(remaining, 0))
 
     def join_later(self, member: Member) -> None:
         """Join a member's unconfirmed groups as soon as the layer lets us."""
@@ -120,7 +128,7 @@ class Supervisor:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         backoff = Backoff()
-        # The canary must be in its place before anything can be lost, so the first look comes soon.
+        # The canary should be in its place before anything can be lost.
         is_troubled = self._canary is not None
         renewal = self._renewal_interval()
         renew_at = loop.time() + renewal
@@ -140,7 +148,6 @@ class Supervisor:
                 if is_healthy and self.is_down and not is_troubled:
                     self._end_outage()
         finally:
-            self._task = None
             _forget(self)
             self._answer(False)
             if self._canary is not None:
@@ -185,22 +192,28 @@ class Supervisor:
             # What came back may be empty, so there is no point in waiting for an old membership.
             health = await canary.probe(self._deadline, join=True)
         else:
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            health = await canary.probe(self._deadline)
-            is_stalled = health is Health.FAILING and loop.time() - started > STALL_SECONDS
-            if health is not Health.FINE and not is_stalled:
-                # One dead connection in a pool is no outage, and a flushed broker is none either:
-                # the second probe joins again first.
-                was_forgotten = health is Health.FORGOTTEN
-                health = await canary.probe(self._deadline, join=True)
-                if was_forgotten and health is Health.FINE:
-                    groups = self.membership.doubt_all()
-                    notify(events.LayerMembershipLost(alias=self.alias, groups=groups))
+            health = await self._probe_carefully(canary)
         self._lost_probes = self._lost_probes + 1 if health is Health.FORGOTTEN else 0
         if health is Health.FAILING or self._lost_probes >= LOST_PROBES_FOR_OUTAGE:
             self._begin_outage(canary.error)
         return health is Health.FINE
+
+    async def _probe_carefully(self, canary: Canary) -> Health:
+        """Probe, and look twice before calling it an outage."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        if not canary.is_placed:
+            # What was joined before the canary could be lost without its notice.
+            self.membership.doubt_all()
+        health = await canary.probe(self._deadline)
+        if health is Health.FAILING and loop.time() - started < STALL_SECONDS:
+            health = await canary.probe(self._deadline)  # it was one dead connection in a pool
+        if health is Health.FORGOTTEN:
+            health = await canary.probe(self._deadline, join=True)
+            if health is Health.FINE:
+                groups = self.membership.doubt_all()
+                notify(events.LayerMembershipLost(alias=self.alias, groups=groups))
+        return health
 
     def _answer(self, is_healthy: bool) -> None:
         verdict, self._verdict = self._verdict, None

@@ -24,10 +24,12 @@ def _get_logger(topic: str) -> logging.Logger:
 
 def escape(value: object) -> str:
     """*value* as one printable line of at most 200 characters, whatever it holds."""
-    text = str(value)
+    text = str(value)[: MAX_VALUE_LENGTH + 1]
+    if not text.isprintable():
+        text = text.encode("unicode_escape").decode("ascii")
     if len(text) > MAX_VALUE_LENGTH:
-        text = text[:MAX_VALUE_LENGTH] + "..."
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+        text = text[: MAX_VALUE_LENGTH - 3] + "..."
+    return text
 
 
 def log_event(event: Event) -> None:
