@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from asgiref.sync import AsyncToSync, SyncToAsync
 from channels.consumer import AsyncConsumer, SyncConsumer, get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import (
@@ -48,6 +49,22 @@ def overrides_call(consumer_class: type, mixin: type) -> bool:
 async def run_sync(function: Callable[..., object], *args: object) -> None:
     """Run a sync consumer's method where its handlers run, as Channels does."""
     await database_sync_to_async(function)(*args)
+
+
+def read_executor() -> Any:
+    """The thread that synchronous code of the running task goes to, if asgiref has fixed one."""
+    return getattr(AsyncToSync.executors, "current", None)
+
+
+def restore_executor(executor: Any) -> None:
+    """Undo what a cancelled synchronous handler has left in the running task's context.
+
+    asgiref copies the handler's context back when its task is cancelled, and with it the executor
+    of an ``async_to_sync`` call that was under way. That executor is gone, and every later
+    ``sync_to_async`` in this context would fail.
+    """
+    AsyncToSync.executors.current = executor
+    SyncToAsync.deadlock_context.set(False)
 
 
 # --- whose fault was it ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ one task reads the client and one the channel layer. Whatever ends the connectio
 from __future__ import annotations
 
 import asyncio
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from channels.exceptions import StopConsumer
@@ -86,10 +86,12 @@ class Driver:
         self.intake = Intake(self, receive, policies.inbox, self._wheel)
         self.layer = LayerSide(self)
         self.failures = FailureHandler(self)
+        self.executor = compat.read_executor()
         self.tasks = TaskGroup(self.who, self.loop)
         self.over_since: float | None = None
         self.dispatch_raw: Callable[[Message], Awaitable[None]] = consumer.dispatch
         self._task: asyncio.Task[Any] | None = None
+        self._context = copy_context()
         self._handling: str | None = None
         self._was_cut_off = False
         self._timers: list[Deadline] = []
@@ -127,7 +129,7 @@ class Driver:
             await self._handle(message, from_layer=from_layer)
 
     async def _clean_up(self) -> None:
-        teardown = self._ensure_teardown()
+        teardown = self._ensure_teardown(copy_context())
         while not teardown.done():
             try:
                 await asyncio.shield(teardown)
@@ -135,12 +137,12 @@ class Driver:
                 # The cleanup is bounded, so being cancelled does not cut it short.
                 self.failure = self.failure or error
 
-    def _ensure_teardown(self) -> asyncio.Task[None]:
+    def _ensure_teardown(self, context: Context) -> asyncio.Task[None]:
         if self._teardown is None:
             for timer in self._timers:
                 timer.cancel()
             self.layer.stop_waiting()
-            self._teardown = self.loop.create_task(Teardown(self).run(), context=copy_context())
+            self._teardown = self.loop.create_task(Teardown(self).run(), context=context)
             registry.keep(self._teardown)
         return self._teardown
 
@@ -168,6 +170,7 @@ class Driver:
         try:
             await self.dispatch_raw(message)
             if kind == CONNECT:
+                self._context = copy_context()
                 self.layer.remember_declared_groups()
         except StopConsumer:
             raise
@@ -239,7 +242,7 @@ class Driver:
 
     def _abandon(self) -> None:
         """The handler ignores its cancellation: clean up without it."""
-        self._ensure_teardown()
+        self._ensure_teardown(self._context)
 
     # --- what gate, intake and layer report ----------------------------------------------------
 

@@ -50,6 +50,7 @@ class Teardown:
     async def run(self) -> None:
         """Run every step."""
         driver = self._driver
+        compat.restore_executor(driver.executor)
         started = self._loop.time()
         if driver.link.info is not None and driver.link.is_over:
             # The time began when the connection ended, not when its last handler returned.

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import Context
 from weakref import WeakKeyDictionary
 
 Callback = Callable[[], None]
+
+# One timer serves many connections, so it runs in nobody's context.
+_NEUTRAL = Context()
 
 
 class Deadline:
@@ -49,7 +53,7 @@ class DeadlineQueue:
         self._entries[entry] = None
         if not self._is_armed:
             self._is_armed = True
-            loop.call_at(entry.when, self._expire, loop)
+            loop.call_at(entry.when, self._expire, loop, context=_NEUTRAL)
         return entry
 
     def discard(self, entry: Deadline) -> None:
@@ -63,7 +67,7 @@ class DeadlineQueue:
         while self._entries:
             entry = next(iter(self._entries))
             if entry.when > now:
-                loop.call_at(entry.when, self._expire, loop)
+                loop.call_at(entry.when, self._expire, loop, context=_NEUTRAL)
                 return
             del self._entries[entry]
             try:
