@@ -119,7 +119,8 @@ def _hosts(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _read_host(host: Any) -> dict[str, Any]:
     if isinstance(host, Mapping):
         address = host.get("address")
-        return {**(_read_url(address) if isinstance(address, str) else {}), **host}
+        # The URL has the last word, as in redis-py.
+        return {**host, **(_read_url(address) if isinstance(address, str) else {})}
     return _read_url(host) if isinstance(host, str) else {}
 
 

@@ -96,7 +96,7 @@ def find_input_fault(error: BaseException) -> InputFault | None:
     codes = list(_codes(error.__traceback__))
     if not codes:
         return None
-    if codes[-1] in _JSON_RECEIVE:
+    if codes[-1] in _JSON_RECEIVE and isinstance(error, ValueError):
         return "no text"
     if codes[-1] in _FRAME_RECEIVE and isinstance(error, KeyError):
         return "empty"
@@ -114,10 +114,12 @@ def find_event_fault(error: BaseException) -> Literal["no handler", "malformed"]
         return None
     if codes[-1] is _HANDLER_NAME:
         return "malformed"
-    # Raised in dispatch itself: "No handler for message type". A TypeError there means that the
-    # handler could not be called with an event: some other attribute has the name.
-    if codes[-1] in _DISPATCH and isinstance(error, ValueError | TypeError):
-        return "no handler"
+    # Raised in dispatch itself: "No handler for message type", or the name is some attribute's. Any
+    # other TypeError is a handler with a wrong signature.
+    if codes[-1] in _DISPATCH:
+        is_attribute = isinstance(error, TypeError) and "is not callable" in str(error)
+        if is_attribute or isinstance(error, ValueError):
+            return "no handler"
     return None
 
 

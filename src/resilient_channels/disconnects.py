@@ -86,7 +86,8 @@ def on_disconnect(*conditions: Any) -> Any:
     def mark(method: Handler) -> Handler:
         if not inspect.isfunction(method):
             raise TypeError(f"@on_disconnect decorates methods, not {method!r}")
-        setattr(method, _MARK, conditions or (None,))
+        others = getattr(method, _MARK, ())
+        setattr(method, _MARK, (*(conditions or (None,)), *others))
         return method
 
     return mark

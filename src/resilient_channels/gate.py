@@ -180,6 +180,11 @@ class SendGate:
             raise ConnectionClosed(self._link.info)
 
 
+def is_guarded(send: object) -> bool:
+    """Whether *send* already passes a gate: two mixins, or a mixin behind a middleware of ours."""
+    return isinstance(getattr(send, "__self__", None), SendGate)
+
+
 class _SendDeadline:
     """Interrupts the task that waits in a send, unless the peer shows signs of life.
 

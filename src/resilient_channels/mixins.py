@@ -14,6 +14,7 @@ from .arguments import build_frame, check_close_argument, check_frame
 from .conf import ATTRIBUTE, find_problems, get_policies
 from .core.codes import check_portable_close
 from .driver import Driver
+from .gate import is_guarded
 from .handle import Handle
 from .traits import Traits, read_traits
 from .turns import collect_outcome
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .core.outcomes import SendOutcome
-
-_SCOPE_KEY = "resilient_channels"
 
 
 class _LayerAttribute:
@@ -76,22 +75,17 @@ class _Mixin:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application. Scopes other than ``websocket`` are not touched."""
         call: Any = super().__call__  # type: ignore[misc]
-        if scope["type"] != "websocket" or _SCOPE_KEY in scope:
+        if scope["type"] != "websocket" or is_guarded(send):
             await call(scope, receive, send)
             return
         cls = type(self)
         driver = Driver(self, cls._resilient_traits, scope, receive, send, get_policies(cls))
         self._resilient_driver = driver
-        # Two mixins, or a mixin behind a middleware of ours: a scope is wrapped once.
-        scope[_SCOPE_KEY] = driver.id
-        try:
-            if cls._resilient_traits.owns_call:
-                await driver.run(partial(_run_consumer, self, driver))
-            else:
-                self.dispatch = driver.dispatch
-                await driver.run(partial(call, scope, driver.receive, driver.gate.send))
-        finally:
-            del scope[_SCOPE_KEY]
+        if cls._resilient_traits.owns_call:
+            await driver.run(partial(_run_consumer, self, driver))
+        else:
+            self.dispatch = driver.dispatch
+            await driver.run(partial(call, scope, driver.receive, driver.gate.send))
 
 
 async def _run_consumer(consumer: Any, driver: Driver) -> None:

@@ -10,6 +10,9 @@ from .disconnects import DisconnectTable
 
 ERROR_HOOK = "on_error"
 
+LIFECYCLE = frozenset({"accept", "as_asgi", "connect", "disconnect", "dispatch"})
+"""Methods of a Channels consumer that are no event handlers, and do harm as such."""
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -46,7 +49,7 @@ def read_traits(consumer_class: type, mixin: type, reserved: frozenset[str]) -> 
         owns_call=not compat.overrides_call(consumer_class, mixin),
         has_error_hook=has_error_hook,
         disconnects=DisconnectTable(consumer_class, is_sync=is_sync),
-        reserved=reserved | {ERROR_HOOK} if has_error_hook else reserved,
+        reserved=reserved | LIFECYCLE | ({ERROR_HOOK} if has_error_hook else frozenset()),
     )
 
 

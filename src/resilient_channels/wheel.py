@@ -21,16 +21,22 @@ _NEUTRAL = Context()
 class Deadline:
     """One deadline; cancel it by calling :meth:`cancel`, as often as you like."""
 
-    __slots__ = ("_queue", "callback", "when")
+    __slots__ = ("_callback", "_queue", "when")
 
     def __init__(self, queue: DeadlineQueue, when: float, callback: Callback) -> None:
         self._queue = queue
+        self._callback: Callback | None = callback
         self.when = when
-        self.callback = callback
 
     def cancel(self) -> None:
-        """Forget the deadline."""
+        """Forget the deadline. Effective until the callback has begun."""
+        self._callback = None
         self._queue.discard(self)
+
+    def fire(self) -> None:
+        """Run the callback, unless the deadline was cancelled."""
+        if self._callback is not None:
+            self._callback()
 
 
 class DeadlineQueue:
@@ -70,10 +76,8 @@ class DeadlineQueue:
                 loop.call_at(entry.when, self._expire, loop, context=_NEUTRAL)
                 return
             del self._entries[entry]
-            try:
-                entry.callback()
-            except Exception as error:  # noqa: BLE001  # one deadline's trouble is not another's
-                loop.call_exception_handler({"message": "deadline failed", "exception": error})
+            # Not here and now: one deadline's trouble is not another's.
+            loop.call_soon(entry.fire)
         self._is_armed = False
 
 

@@ -79,6 +79,10 @@ class Membership:
         if len(self._leaves) < MAX_LEAVES:
             self._leaves[group, channel] = None
 
+    def keep(self, group: str, channel: str) -> None:
+        """Do not leave a group after all."""
+        self._leaves.pop((group, channel), None)
+
     def doubt_all(self) -> int:
         """Take no membership for granted any more; returns how many there are."""
         for member in self._members:
@@ -87,22 +91,34 @@ class Membership:
                 self._pending[member] = None
         return self.count_groups()
 
-    async def settle(self) -> list[Exception]:
+    async def settle(self) -> list[BaseException]:
         """Join and leave what is due; returns what went wrong, to be tried again."""
+        # Leaves first: a group that is joined again meanwhile has to end up joined.
+        leaves = list(self._leaves)
+        results = await asyncio.gather(*(self._discard(*leave) for leave in leaves))
+        self._doubt_rejoined(leaves)
         joins = [
             (member, group, member.channel)
             for member in list(self._pending)
             if member.channel is not None
             for group in list(member.unconfirmed)
         ]
-        results = await asyncio.gather(
-            *(self._join(member, group, channel) for member, group, channel in joins),
-            *(self._discard(group, channel) for group, channel in list(self._leaves)),
-        )
+        results += await asyncio.gather(*(self._join(*join) for join in joins))
         for member in list(self._pending):
             if not member.unconfirmed:
                 del self._pending[member]
         return [error for error in results if error is not None]
+
+    def _doubt_rejoined(self, leaves: list[tuple[str, str]]) -> None:
+        """Which of our leaves and a member's own join came first, nobody knows."""
+        if not leaves:
+            return
+        members = {member.channel: member for member in self._members}
+        for group, channel in leaves:
+            member = members.get(channel)
+            if member is not None and group in member.groups:
+                member.unconfirmed.add(group)
+                self._pending[member] = None
 
     async def discard_now(self, groups: set[str], channel: str, limit: float) -> set[str]:
         """Leave *groups* before *limit*; returns those that were not left."""
@@ -119,7 +135,7 @@ class Membership:
             pass
         return left
 
-    async def _join(self, member: Member, group: str, channel: str) -> Exception | None:
+    async def _join(self, member: Member, group: str, channel: str) -> BaseException | None:
         if not self._is_wanted(member, group):
             member.unconfirmed.discard(group)
             return None
@@ -133,14 +149,14 @@ class Membership:
     def _is_wanted(self, member: Member, group: str) -> bool:
         return group in member.groups and member in self._members
 
-    async def _discard(self, group: str, channel: str) -> Exception | None:
+    async def _discard(self, group: str, channel: str) -> BaseException | None:
         error = await self._call(self._layer.group_discard, group, channel)
         if error is None:
             self._leaves.pop((group, channel), None)
         return error
 
-    async def _call(self, operation: Any, group: str, channel: str) -> Exception | None:
-        cause: Exception | None = None
+    async def _call(self, operation: Any, group: str, channel: str) -> BaseException | None:
+        cause: BaseException | None = None
         try:
             async with self._slots, asyncio.timeout(self._deadline):
                 for _ in range(2):  # the first failure may be one stale connection of a pool
@@ -152,4 +168,9 @@ class Membership:
                         return None
         except TimeoutError as error:
             return error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return error  # nobody cancelled us: it is the layer's own
         return cause

@@ -160,6 +160,8 @@ class LayerProxy:
             check(group)
         self.groups.add(group)
         self.unconfirmed.add(group)
+        if self.channel is not None:
+            self._supervisor.keep(group, self.channel)
         if self.channel is None or self._supervisor.is_down:
             self._supervisor.join_later(self)
             return
@@ -295,6 +297,8 @@ class LayerProxy:
         if self._naming is not None and self.channel is None:
             self._naming.cancel()
         groups, self.groups = self.groups, set()
-        if self.channel is not None:
-            await self._supervisor.discard_all(groups, self.channel, self._patience_ends)
-        await self._supervisor.leave(self, self._patience_ends)
+        try:
+            if self.channel is not None:
+                await self._supervisor.discard_all(groups, self.channel, self._patience_ends)
+        finally:
+            await self._supervisor.leave(self, self._patience_ends)

@@ -93,6 +93,10 @@ class Supervisor:
         self.membership.join_later(member)
         self._alarm.set()
 
+    def keep(self, group: str, channel: str) -> None:
+        """Do not leave a group after all."""
+        self.membership.keep(group, channel)
+
     def discard_later(self, group: str, channel: str) -> None:
         """Leave a group as soon as the layer lets us."""
         self.membership.discard_later(group, channel)

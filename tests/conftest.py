@@ -1,0 +1,30 @@
+"""Fixtures for every test."""
+
+import gc
+
+import pytest
+from pytest_asyncio import is_async_test
+
+from support.leaks import no_tasks_left, nothing_left_behind
+
+__all__ = ["no_tasks_left", "nothing_left_behind"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "leaves(*what): the test may leave descriptors, groups or failures behind"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every async test on a real loop must end its tasks."""
+    for item in items:
+        if is_async_test(item):
+            item.fixturenames.append("no_tasks_left")
+
+
+def pytest_collection_finish() -> None:
+    # Every test ends with a full collection, to find failures that nobody looked at. What was
+    # imported by now stays for good and need not be walked each time.
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,1 @@
+"""Doubles and harnesses that the tests stand on; none of it waits for real time."""
