@@ -53,6 +53,7 @@ class Driver:
         failure: What ended the consumer's work, if it raised or was cancelled.
         settled: Set once the server has reported the end of the connection.
         client_message: That report.
+        refusal: Why the handshake was refused, if not by the application.
         over_since: When nothing could be written any more, on the loop's clock.
         dispatch_raw: The consumer's own ``dispatch``.
     """
@@ -89,6 +90,7 @@ class Driver:
         self.executor = compat.read_executor()
         self.tasks = TaskGroup(self.who, self.loop)
         self.over_since: float | None = None
+        self.refusal: str | None = None
         self.dispatch_raw: Callable[[Message], Awaitable[None]] = consumer.dispatch
         self._task: asyncio.Task[Any] | None = None
         self._context = copy_context()
@@ -309,7 +311,7 @@ class Driver:
 
     def _handshake_expired(self) -> None:
         if self.link.state is State.CONNECTING:
-            notify(events.ConnectionRefused(**self.who, cause="timeout"))
+            self.refusal = "timeout"
             self.close_soon(CloseCode.NORMAL, DisconnectKind.TIMEOUT)
             if self._handling is not None:
                 self._cut_off()

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import compat
-from .core import events
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectKind
 from .core.link import State
 from .exceptions import ConnectionClosed
 from .isolation import ErrorJudge, find_layer_failure
-from .observers import notify
 
 if TYPE_CHECKING:
     from .core.inbox import Message
@@ -69,7 +67,7 @@ class FailureHandler:
         if driver.link.state is not State.CONNECTING:
             await driver.close(CloseCode.HANDLER_ERRORS, DisconnectKind.ERROR)
             return
-        notify(events.ConnectionRefused(**driver.who, cause="error"))
+        driver.refusal = "error"
         if compat.offers_denial_response(driver.scope):
             await driver.gate.deny(HTTP_SERVER_ERROR if unavailable is None else HTTP_UNAVAILABLE)
         else:

@@ -10,7 +10,7 @@ from channels.exceptions import StopConsumer
 from . import compat
 from .core import events
 from .core.codes import CloseCode
-from .core.disconnects import DisconnectInfo, DisconnectKind
+from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.link import State
 from .observers import notify
 from .registry import registry
@@ -193,7 +193,11 @@ class Teardown:
     def _tell(self) -> None:
         driver, link = self._driver, self._driver.link
         info = link.info
-        if not link.accepted or info is None or link.opened_at is None:
+        assert info is not None  # noqa: S101  # _settle saw to it
+        if not link.accepted or link.opened_at is None:
+            by_us = info.initiator is Initiator.SERVER
+            cause = driver.refusal or ("application" if by_us else "client left")
+            notify(events.ConnectionRefused(**driver.who, cause=cause))
             return
         notify(
             events.ConnectionClosed(

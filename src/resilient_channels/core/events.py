@@ -52,7 +52,7 @@ class ConnectionRefused(ConnectionEvent):
     name: ClassVar[str] = "connection.refused"
     level: ClassVar[int] = INFO
 
-    cause: str = _doc("`application`, `error`, `timeout` or `client left`.")
+    cause: str = _doc("`application`, `error` (in `connect()`), `timeout` or `client left`.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
