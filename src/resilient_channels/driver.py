@@ -17,7 +17,8 @@ from . import compat
 from .core import events
 from .core.codes import CloseCode, is_portable
 from .core.disconnects import DisconnectKind, classify
-from .core.link import Link, State
+from .core.link import Link
+from .departure import Departure
 from .failures import FailureHandler
 from .gate import SendGate
 from .intake import LEFT, Intake
@@ -27,7 +28,7 @@ from .registry import registry
 from .tasks import TaskGroup
 from .teardown import Teardown
 from .turns import Turn, current_turn
-from .wheel import Deadline, get_wheel
+from .wheel import get_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
     from .core.inbox import Message
     from .core.policies import Policies
     from .traits import Traits
-
-HANDLER_SHARE = 0.75
-"""The part of ``TEARDOWN.timeout`` that a handler may use after its connection ended."""
-
-ABANDON_SHARE = 0.85
-"""The part after which the cleanup no longer waits for a handler that ignores cancellation."""
 
 CONNECT = "websocket.connect"
 DISCONNECT = "websocket.disconnect"
@@ -54,7 +49,7 @@ class Driver:
         settled: Set once the server has reported the end of the connection.
         client_message: That report.
         refusal: Why the handshake was refused, if not by the application.
-        over_since: When nothing could be written any more, on the loop's clock.
+        handling: Type of the message that is being handled.
         dispatch_raw: The consumer's own ``dispatch``.
     """
 
@@ -80,42 +75,39 @@ class Driver:
         self.failure: BaseException | None = None
         self.settled = asyncio.Event()
         self.client_message: Message | None = None
-        self._wheel = get_wheel(self.loop)
+        self.handling: str | None = None
+        self.refusal: str | None = None
+        wheel = get_wheel(self.loop)
         deadline = policies.send.deadline
-        send_queue = None if deadline is None else self._wheel.queue(deadline)
+        send_queue = None if deadline is None else wheel.queue(deadline)
         self.gate = SendGate(self, self.link, send, send_queue)
-        self.intake = Intake(self, receive, policies.inbox, self._wheel)
+        self.intake = Intake(self, receive, policies.inbox, wheel)
         self.layer = LayerSide(self)
         self.failures = FailureHandler(self)
         self.executor = compat.read_executor()
         self.tasks = TaskGroup(self.who, self.loop)
-        self.over_since: float | None = None
-        self.refusal: str | None = None
+        self.departure = Departure(self)
         self.dispatch_raw: Callable[[Message], Awaitable[None]] = consumer.dispatch
-        self._task: asyncio.Task[Any] | None = None
         self._context = copy_context()
-        self._handling: str | None = None
-        self._was_cut_off = False
-        self._timers: list[Deadline] = []
         self._teardown: asyncio.Task[None] | None = None
 
     # --- the connection, start to end ----------------------------------------------------------
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run the consumer's *work*; return, or raise, after everything is cleaned up."""
-        self._task = asyncio.current_task()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a running coroutine has a task
         registry.add(self)
-        self._watch_handshake()
+        self.departure.watch(task)
         self.spawn_reader(self.intake.read_client(), "client")
         try:
             await work()
         except StopConsumer:
             pass
-        except asyncio.CancelledError as error:
-            if not self._take_back_cut_off():
-                self.failure = error
         except BaseException as error:  # noqa: BLE001  # raised again below
             self.failure = error
+        if self.departure.take_back() and isinstance(self.failure, asyncio.CancelledError):
+            self.failure = None
         await self._clean_up()
         if isinstance(self.failure, asyncio.CancelledError):
             await registry.wait_for_cleanups(self.policies.teardown.timeout)
@@ -139,10 +131,13 @@ class Driver:
                 # The cleanup is bounded, so being cancelled does not cut it short.
                 self.failure = self.failure or error
 
+    def abandon(self) -> None:
+        """A handler ignores its cancellation: clean up without it."""
+        self._ensure_teardown(self._context)
+
     def _ensure_teardown(self, context: Context) -> asyncio.Task[None]:
         if self._teardown is None:
-            for timer in self._timers:
-                timer.cancel()
+            self.departure.finish()
             self.layer.stop_waiting()
             self._teardown = self.loop.create_task(Teardown(self).run(), context=context)
             registry.keep(self._teardown)
@@ -166,7 +161,7 @@ class Driver:
     async def _handle(self, message: Message, *, from_layer: bool) -> None:
         if from_layer and not await self._admits(message):
             return
-        self._handling = kind = message.get("type", "")
+        self.handling = kind = message.get("type", "")
         turn = Turn()
         current_turn.set(turn)
         try:
@@ -177,7 +172,8 @@ class Driver:
         except StopConsumer:
             raise
         except asyncio.CancelledError as error:
-            if self._was_cut_off or self._task is None or self._task.cancelling():
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
                 raise
             # Nobody cancelled us: the handler awaited something that was cancelled.
             await self.failures.meet(error, message, from_layer=from_layer)
@@ -188,7 +184,7 @@ class Driver:
                 await self.failures.meet(error, message, from_layer=from_layer)
         finally:
             turn.is_over = True
-            self._handling = None
+            self.handling = None
 
     async def _admits(self, event: Message) -> bool:
         """Whether an event of the layer may be dispatched; a few types may not."""
@@ -218,34 +214,6 @@ class Driver:
         self.intake.finish(discard=True)
         registry.keep(self.loop.create_task(self.close(code, kind)))
 
-    def _begin_leaving(self) -> None:
-        """The connection is over: what was read is still handled, within limits."""
-        if self.over_since is not None:
-            return
-        self.over_since = self.loop.time()
-        self.intake.finish()
-        timeout = self.policies.teardown.timeout
-        self._timers.append(self._wheel.queue(timeout * HANDLER_SHARE).add(self._cut_off))
-        self._timers.append(self._wheel.queue(timeout * ABANDON_SHARE).add(self._abandon))
-
-    def _cut_off(self) -> None:
-        """The connection is over, and a handler still runs: cancel it."""
-        if self._teardown is not None or self._task is None:
-            return
-        self._was_cut_off = True
-        self.intake.finish(discard=True)
-        if self._handling is not None:
-            after = self.policies.teardown.timeout * HANDLER_SHARE
-            notify(events.HandlerCutOff(**self.who, handler=self._handling, after=after))
-        self._task.cancel()
-
-    def _take_back_cut_off(self) -> bool:
-        return self._was_cut_off and self._task is not None and self._task.uncancel() == 0
-
-    def _abandon(self) -> None:
-        """The handler ignores its cancellation: clean up without it."""
-        self._ensure_teardown(self._context)
-
     # --- what gate, intake and layer report ----------------------------------------------------
 
     def opened(self) -> None:
@@ -257,7 +225,7 @@ class Driver:
     def went_over(self) -> None:
         """Nothing can be written any more: we closed, or a send failed."""
         self.tell_step(f"no more writing: {self.link.state.value}")
-        self._begin_leaving()
+        self.departure.begin()
 
     def send_dropped(self) -> None:
         """A frame was not written because the connection is over."""
@@ -268,7 +236,7 @@ class Driver:
         code = CloseCode.SLOW_CONSUMER.value
         if self.link.give_up(DisconnectKind.TIMEOUT, code):
             notify(events.SendTimedOut(**self.who, deadline=deadline))
-            self._begin_leaving()
+            self.departure.begin()
             registry.keep(self.loop.create_task(self.gate.close_abandoned(code)))
 
     def heard(self) -> None:
@@ -282,7 +250,7 @@ class Driver:
         info = classify(message, compat.read_dialect(self.scope))
         self.tell_step(f"the server reported {message.get('code')!r}: {info.kind.value}")
         self.link.peer_left(info)
-        self._begin_leaving()
+        self.departure.begin()
         self.settled.set()
 
     def receive_failed(self, error: Exception) -> None:
@@ -301,20 +269,6 @@ class Driver:
     def tell_step(self, step: str) -> None:
         """At DEBUG a connection tells the story of its end."""
         notify(events.ConnectionStep(**self.who, step=step))
-
-    # --- tasks and timers ----------------------------------------------------------------------
-
-    def _watch_handshake(self) -> None:
-        timeout = self.policies.handshake.timeout
-        if timeout is not None:
-            self._timers.append(self._wheel.queue(timeout).add(self._handshake_expired))
-
-    def _handshake_expired(self) -> None:
-        if self.link.state is State.CONNECTING:
-            self.refusal = "timeout"
-            self.close_soon(CloseCode.NORMAL, DisconnectKind.TIMEOUT)
-            if self._handling is not None:
-                self._cut_off()
 
     def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Start a task that fills the intake until the cleanup ends it."""

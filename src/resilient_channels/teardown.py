@@ -54,7 +54,7 @@ class Teardown:
         started = self._loop.time()
         if driver.link.info is not None and driver.link.is_over:
             # The time began when the connection ended, not when its last handler returned.
-            started = min(started, driver.over_since or started)
+            started = min(started, driver.departure.since or started)
         deadline = max(started + self._timeout, self._loop.time() + self._timeout * 0.25)
         await self._guard("close", self._settle())
         driver.link.finish()

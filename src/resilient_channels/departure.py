@@ -1,0 +1,90 @@
+"""The limits on a connection's way out: for the handshake, and for handlers that outlive it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .core import events
+from .core.codes import CloseCode
+from .core.disconnects import DisconnectKind
+from .core.link import State
+from .observers import notify
+from .wheel import Deadline, get_wheel
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from .driver import Driver
+
+HANDLER_SHARE = 0.75
+"""The part of ``TEARDOWN.timeout`` that a handler may use after its connection ended."""
+
+ABANDON_SHARE = 0.85
+"""The part after which the cleanup no longer waits for a handler that ignores cancellation."""
+
+
+class Departure:
+    """When a connection has to be over, and what happens to a handler that is not done by then.
+
+    Attributes:
+        since: When nothing could be written any more, on the loop's clock.
+        was_cut_off: Whether we cancelled the task that runs the consumer.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._wheel = get_wheel(driver.loop)
+        self._timeout = driver.policies.teardown.timeout
+        self._timers: list[Deadline] = []
+        self._task: asyncio.Task[object] | None = None
+        self.since: float | None = None
+        self.was_cut_off = False
+
+    def watch(self, task: asyncio.Task[object]) -> None:
+        """The consumer begins its work in *task*, with the handshake."""
+        self._task = task
+        timeout = self._driver.policies.handshake.timeout
+        if timeout is not None:
+            self._set(timeout, self._handshake_expired)
+
+    def begin(self) -> None:
+        """The connection is over: what was read is still handled, within limits."""
+        if self.since is not None:
+            return
+        self.since = self._driver.loop.time()
+        self._driver.intake.finish()
+        self._set(self._timeout * HANDLER_SHARE, self._cut_off)
+        self._set(self._timeout * ABANDON_SHARE, self._driver.abandon)
+
+    def finish(self) -> None:
+        """The cleanup has begun, and has limits of its own."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def take_back(self) -> bool:
+        """Take our cancellation back; true if nobody else cancelled the task."""
+        return self.was_cut_off and self._task is not None and self._task.uncancel() == 0
+
+    def _set(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._timers.append(self._wheel.queue(seconds).add(callback))
+
+    def _cut_off(self) -> None:
+        """Cancel the handler that still runs."""
+        driver = self._driver
+        self.was_cut_off = True
+        driver.intake.finish(discard=True)
+        if driver.handling is not None:
+            after = self._timeout * HANDLER_SHARE
+            notify(events.HandlerCutOff(**driver.who, handler=driver.handling, after=after))
+        if self._task is not None:
+            self._task.cancel()
+
+    def _handshake_expired(self) -> None:
+        driver = self._driver
+        if driver.link.state is not State.CONNECTING:
+            return
+        driver.refusal = "timeout"
+        driver.close_soon(CloseCode.NORMAL, DisconnectKind.TIMEOUT)
+        if driver.handling is not None:
+            self._cut_off()
