@@ -102,10 +102,12 @@ def check_in_memory_layer(app_configs: Any = None, **kwargs: Any) -> list[CheckM
 
 
 def _layers() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    layers = getattr(settings, "CHANNEL_LAYERS", None) or {}
     for alias, layer in layers.items():
-        if isinstance(layer, Mapping):
-            yield alias, str(layer.get("BACKEND", "")), layer.get("CONFIG") or {}
+        # What is misshapen here, Channels refuses in its own words.
+        config = layer.get("CONFIG", {}) if isinstance(layer, Mapping) else None
+        if isinstance(config, Mapping):
+            yield alias, str(layer.get("BACKEND", "")), config
 
 
 def _hosts(config: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -98,12 +98,16 @@ def find_input_fault(error: BaseException) -> InputFault | None:
         return None
     if codes[-1] in _JSON_RECEIVE and isinstance(error, ValueError):
         return "no text"
-    if codes[-1] in _FRAME_RECEIVE and isinstance(error, KeyError):
-        return "empty"
-    for index, code in enumerate(codes):
-        if code in _JSON_RECEIVE:
-            decodes = index + 1 < len(codes) and codes[index + 1].co_name == "decode_json"
-            return "json" if decodes else None
+    if codes[-1] in _FRAME_RECEIVE:
+        if isinstance(error, KeyError):
+            return "empty"
+        # A receive(self, text_data), as in many a tutorial, cannot be given a binary frame.
+        if isinstance(error, TypeError) and "'bytes_data'" in str(error):
+            return "no text"
+    names = [code.co_name for code in codes]
+    if "decode_json" in names and any(code in _JSON_RECEIVE for code in codes):
+        is_handlers_own = "receive_json" in names[: names.index("decode_json")]
+        return None if is_handlers_own else "json"
     return None
 
 

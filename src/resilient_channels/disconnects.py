@@ -27,6 +27,9 @@ class _Rule:
     condition: Condition | None
     method: str
 
+    def __str__(self) -> str:
+        return "everything else" if self.condition is None else repr(self.condition)
+
     @property
     def rank(self) -> tuple[int, int]:
         match self.condition:
@@ -134,7 +137,7 @@ def _read_class(cls: type, consumer_class: type, *, is_sync: bool) -> list[_Rule
                 if rule.collides_with(other):
                     raise TypeError(
                         f"{cls.__qualname__}: {rule.method}() and {other.method}() are equally "
-                        f"specific for {rule.condition!r}; make one of them more specific"
+                        f"specific for {rule}; make one of them more specific"
                     )
             rules.append(rule)
     return rules

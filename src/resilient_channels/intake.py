@@ -65,7 +65,8 @@ class Intake:
             if message["type"] == "websocket.disconnect":
                 self._owner.client_left(message)
                 return
-            self._owner.heard()
+            if message["type"] == "websocket.receive":
+                self._owner.heard()
             self._inbox.put(message)
             self._wake()
 

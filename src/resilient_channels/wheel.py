@@ -14,9 +14,6 @@ from weakref import WeakKeyDictionary
 
 Callback = Callable[[], None]
 
-# One timer serves many connections, so it runs in nobody's context.
-_NEUTRAL = Context()
-
 
 class Deadline:
     """One deadline; cancel it by calling :meth:`cancel`, as often as you like."""
@@ -59,7 +56,8 @@ class DeadlineQueue:
         self._entries[entry] = None
         if not self._is_armed:
             self._is_armed = True
-            loop.call_at(entry.when, self._expire, loop, context=_NEUTRAL)
+            # One timer serves many connections, so it runs in nobody's context.
+            loop.call_at(entry.when, self._expire, loop, context=Context())
         return entry
 
     def discard(self, entry: Deadline) -> None:
@@ -73,7 +71,7 @@ class DeadlineQueue:
         while self._entries:
             entry = next(iter(self._entries))
             if entry.when > now:
-                loop.call_at(entry.when, self._expire, loop, context=_NEUTRAL)
+                loop.call_at(entry.when, self._expire, loop, context=Context())
                 return
             del self._entries[entry]
             # Not here and now: one deadline's trouble is not another's.

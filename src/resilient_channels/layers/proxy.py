@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..core.policies import LayerPolicy
 
-HANDSHAKE_PATIENCE = 0.5
+HANDSHAKE_PATIENCE = 0.9
 """Seconds that a slow layer may delay a handshake, in all."""
 
 

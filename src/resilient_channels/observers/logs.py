@@ -14,7 +14,6 @@ ROOT = "resilient_channels"
 MAX_VALUE_LENGTH = 200
 
 _root_logger = logging.getLogger(ROOT)
-_root_logger.addHandler(logging.NullHandler())
 
 
 @cache
@@ -42,6 +41,13 @@ def log_event(event: Event) -> None:
     logger.log(event.level, event.name, exc_info=exception, extra=extra)
 
 
+def _quote(text: str) -> str:
+    """*text*, in quotes if it could be taken for more than one value."""
+    if text and not any(character in text for character in ' ="'):
+        return text
+    return '"' + text.replace('"', r"\"") + '"'
+
+
 class FieldsFormatter(logging.Formatter):
     """Formats a record as ``event key=value key=value``, values escaped.
 
@@ -53,7 +59,7 @@ class FieldsFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The usual format, with the record's own fields after the message."""
         extra = [
-            f"{key}={escape(value)}"
+            f"{key}={_quote(escape(value))}"
             for key, value in vars(record).items()
             if key not in self._standard
         ]
