@@ -186,5 +186,10 @@ def is_in_process(layer: object) -> bool:
     return isinstance(layer, InMemoryChannelLayer)
 
 
+def has_groups(layer: object) -> bool:
+    """Whether a layer has the groups extension of the specification."""
+    return hasattr(layer, "group_send") and "groups" in getattr(layer, "extensions", ("groups",))
+
+
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]

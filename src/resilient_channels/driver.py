@@ -27,7 +27,7 @@ from .observers import notify
 from .registry import registry
 from .tasks import TaskGroup
 from .teardown import Teardown
-from .turns import Turn, current_turn
+from .turns import Turn, current_turn, is_being_cancelled
 from .wheel import get_wheel
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Driver:
         settled: Set once the server has reported the end of the connection.
         client_message: That report.
         refusal: Why the handshake was refused, if not by the application.
+        was_connected: Whether the consumer was ever given ``websocket.connect``.
         handling: Type of the message that is being handled.
         dispatch_raw: The consumer's own ``dispatch``.
     """
@@ -71,12 +72,13 @@ class Driver:
         self.policies = policies
         self.loop = asyncio.get_running_loop()
         self.link = Link()
-        self.readers: list[asyncio.Task[None]] = []
+        self.readers: set[asyncio.Task[None]] = set()
         self.failure: BaseException | None = None
         self.settled = asyncio.Event()
         self.client_message: Message | None = None
         self.handling: str | None = None
         self.refusal: str | None = None
+        self.was_connected = False
         wheel = get_wheel(self.loop)
         deadline = policies.send.deadline
         send_queue = None if deadline is None else wheel.queue(deadline)
@@ -162,6 +164,7 @@ class Driver:
         if from_layer and not await self._admits(message):
             return
         self.handling = kind = message.get("type", "")
+        self.was_connected = self.was_connected or kind == CONNECT
         turn = Turn()
         current_turn.set(turn)
         try:
@@ -172,10 +175,8 @@ class Driver:
         except StopConsumer:
             raise
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_being_cancelled():
                 raise
-            # Nobody cancelled us: the handler awaited something that was cancelled.
             await self.failures.meet(error, message, from_layer=from_layer)
         except Exception as error:  # noqa: BLE001  # this is what isolation is
             if kind == CONNECT and not from_layer:
@@ -270,7 +271,9 @@ class Driver:
         """At DEBUG a connection tells the story of its end."""
         notify(events.ConnectionStep(**self.who, step=step))
 
-    def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that fills the intake until the cleanup ends it."""
         task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
-        self.readers.append(task)
+        self.readers.add(task)
+        task.add_done_callback(self.readers.discard)
+        return task

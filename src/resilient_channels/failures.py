@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from . import compat
@@ -10,6 +11,7 @@ from .core.disconnects import DisconnectKind
 from .core.link import State
 from .exceptions import ConnectionClosed
 from .isolation import ErrorJudge, find_layer_failure
+from .turns import is_being_cancelled
 
 if TYPE_CHECKING:
     from .core.inbox import Message
@@ -43,8 +45,8 @@ class FailureHandler:
         verdict = self._judge.judge(error, message, from_layer=from_layer)
         if verdict.is_bug:
             await self._call_hook(error, message)
-        if verdict.reply is not None and self._driver.link.state is State.OPEN:
-            await self._driver.gate.send({"type": "websocket.send", "text": verdict.reply})
+        if verdict.reply is not None:
+            await self._reply(verdict.reply)
         if verdict.close_code is not None:
             self._driver.intake.finish(discard=True)
             await self._driver.close(verdict.close_code, DisconnectKind.ERROR)
@@ -73,6 +75,14 @@ class FailureHandler:
         else:
             await driver.close(None, DisconnectKind.ERROR)
 
+    async def _reply(self, text: str) -> None:
+        if self._driver.link.state is not State.OPEN:
+            return
+        try:
+            await self._driver.gate.send({"type": "websocket.send", "text": text})
+        except Exception as error:  # noqa: BLE001  # what cannot be said is not worth more trouble
+            self._driver.tell_step(f"the server refused our reply: {type(error).__name__}")
+
     async def _call_hook(self, error: BaseException, message: Message) -> None:
         consumer, traits = self._driver.consumer, self._driver.traits
         if not traits.has_error_hook:
@@ -82,5 +92,9 @@ class FailureHandler:
                 await compat.run_sync(consumer.on_error, error, message)
             else:
                 await consumer.on_error(error, message)
+        except asyncio.CancelledError as hook_error:
+            if is_being_cancelled():
+                raise
+            self.report_bug(hook_error, {"type": "on_error"})
         except Exception as hook_error:  # noqa: BLE001  # a hook is user code too
             self.report_bug(hook_error, {"type": "on_error"})

@@ -45,6 +45,7 @@ class Intake:
         self._notices: deque[Message] = deque(maxlen=2)
         self._layer_goes_first = False
         self._is_over = False
+        self._is_discarding = False
         self._waiters: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
@@ -67,16 +68,17 @@ class Intake:
                 return
             if message["type"] == "websocket.receive":
                 self._owner.heard()
-            self._inbox.put(message)
-            self._wake()
+            if not self._is_discarding:
+                self._inbox.put(message)
+                self._wake()
 
     async def read_layer(self, receive: Receive) -> None:
         """Read from the channel layer until cancelled."""
         while True:
-            event = await receive()
+            # Never hold an event outside: whoever cancels this task would lose it.
             while self._event is not None:
                 await self._wait()
-            self._event = event
+            self._event = await receive()
             self._wake()
 
     def post(self, event: Message) -> None:
@@ -87,7 +89,8 @@ class Intake:
     def finish(self, *, discard: bool = False) -> None:
         """Nothing more will come; with *discard*, what has come is not wanted either."""
         self._is_over = True
-        while discard and self._inbox:
+        self._is_discarding = self._is_discarding or discard
+        while self._is_discarding and self._inbox:
             self._inbox.get()
         self._wake()
 

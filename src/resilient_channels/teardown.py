@@ -14,7 +14,7 @@ from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.link import State
 from .observers import notify
 from .registry import registry
-from .turns import Turn, current_turn
+from .turns import Turn, current_turn, is_being_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -130,6 +130,8 @@ class Teardown:
         info = link.info
         assert info is not None  # noqa: S101  # _settle saw to it
         steps: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        if not driver.was_connected:
+            return steps  # a __call__ of its own that never let Channels begin
         if link.accepted:
             name = driver.traits.disconnects.find(info)
             if name is not None:
@@ -219,8 +221,7 @@ class Teardown:
             async with asyncio.timeout_at(limit):
                 await work
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_being_cancelled():
                 raise
             self._fail(step, error)
         except Exception as error:  # noqa: BLE001  # every step on its own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -41,6 +42,15 @@ class Ticket:
 
 current_turn: ContextVar[Turn | None] = ContextVar("resilient_channels_turn", default=None)
 current_ticket: ContextVar[Ticket | None] = ContextVar("resilient_channels_ticket", default=None)
+
+
+def is_being_cancelled() -> bool:
+    """Whether somebody cancelled the running task.
+
+    If not, a ``CancelledError`` is merely what it awaited: somebody else's cancelled future.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def is_in_handler() -> bool:

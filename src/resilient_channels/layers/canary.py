@@ -41,7 +41,7 @@ class Canary:
     @property
     def is_placed(self) -> bool:
         """Whether it has ever joined its group."""
-        return self._listener is not None
+        return self._channel is not None
 
     async def probe(self, deadline: float, *, join: bool = False) -> Health:
         """Send one message to ourselves through the layer; with *join*, join again first."""
@@ -71,6 +71,12 @@ class Canary:
             self._listener = asyncio.create_task(self._listen(self._channel))
         await self._layer.group_add(self._group, self._channel)
 
+    def restart(self) -> None:
+        """Begin to listen anew; at the next probe, which joins again."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.cancel()
+
     async def stop(self, deadline: float) -> None:
         """Leave, as far as the layer lets us within *deadline* seconds."""
         listener, self._listener = self._listener, None
@@ -85,8 +91,9 @@ class Canary:
 
     async def _listen(self, channel: str) -> None:
         backoff = Backoff()
+        me = asyncio.current_task()
         # Not "while True": a layer may lose our cancellation and raise something else.
-        while self._listener is not None:
+        while self._listener is me:
             try:
                 event = await self._layer.receive(channel)
             except Exception as error:  # noqa: BLE001  # idle timeouts of redis-py among them

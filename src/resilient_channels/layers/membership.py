@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..turns import is_being_cancelled
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,6 +32,9 @@ class Member(Protocol):
 
     def layer_event(self, event: Mapping[str, Any]) -> None:
         """Take an event of ours, such as ``layer.down``."""
+
+    def restart_receive(self) -> None:
+        """Begin to receive anew: what waits now may wait for ever."""
 
 
 class Membership:
@@ -60,6 +65,15 @@ class Membership:
     def count_groups(self) -> int:
         """How many memberships there are."""
         return sum(len(member.groups) for member in self._members)
+
+    def take_leaves(self) -> dict[tuple[str, str], None]:
+        """Hand over the groups that are still to be left."""
+        leaves, self._leaves = self._leaves, {}
+        return leaves
+
+    def adopt_leaves(self, leaves: Mapping[tuple[str, str], None]) -> None:
+        """Take over what an earlier supervisor could not leave."""
+        self._leaves.update(leaves)
 
     def enter(self, member: Member) -> None:
         """Add a member."""
@@ -169,8 +183,7 @@ class Membership:
         except TimeoutError as error:
             return error
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_being_cancelled():
                 raise
-            return error  # nobody cancelled us: it is the layer's own
+            return error  # the layer's own
         return cause

@@ -31,6 +31,7 @@ class Consumer(Protocol):
 
     def layer_event(self, event: Mapping[str, Any]) -> None: ...
     def start_layer_reader(self) -> None: ...
+    def restart_layer_reader(self) -> None: ...
     async def next_layer_event(self) -> Mapping[str, Any]: ...
     def channel_named(self, channel: str) -> None: ...
 
@@ -125,18 +126,30 @@ class LayerProxy:
                     await asyncio.sleep(backoff.next_delay(1.0))
                 failures += 1
             else:
+                self._supervisor.note_arrival()
                 return event
         raise asyncio.CancelledError  # the layer lost our cancellation
 
     async def _get_late_name(self) -> str:
-        if self._naming is None or (self._naming.done() and self._naming.exception() is not None):
+        naming = self._naming
+        if naming is None or (naming.done() and naming.exception() is not None):
             await self._supervisor.wait_until_up()
-            self._naming = self._start_naming()
-        self.channel = await asyncio.shield(self._naming)
+            naming = self._start_naming()
+        await asyncio.wait({naming}, timeout=self._policy.deadline)
+        if not naming.done():
+            # It may hang on a connection that is dead by now, so the next attempt is a new one.
+            naming.cancel()
+            self._naming = None
+            raise LayerUnavailable(self._alias, "new_channel", self._policy.deadline)
+        self.channel = naming.result()
         self._consumer.channel_named(self.channel)
         if self.unconfirmed:
             self._supervisor.join_later(self)
         return self.channel
+
+    def restart_receive(self) -> None:
+        """Begin to receive anew: what waits now may wait for ever."""
+        self._consumer.restart_layer_reader()
 
     # --- groups --------------------------------------------------------------------------------
 

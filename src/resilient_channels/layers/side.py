@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from random import random
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from ..core.disconnects import DisconnectKind
 from .proxy import LayerProxy
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from ..core.inbox import Message
@@ -32,6 +32,7 @@ class LayerSide:
         self._hold_timer: asyncio.TimerHandle | None = None
         self.proxy: LayerProxy | None = None
         self.last_event: Message | None = None
+        self._reader: asyncio.Task[None] | None = None
 
     @property
     def is_down(self) -> bool:
@@ -59,9 +60,21 @@ class LayerSide:
 
     def start_layer_reader(self) -> None:
         """The consumer has a channel: begin to read it."""
+        self._reader = self._driver.spawn_reader(self._read(), "layer")
+
+    def restart_layer_reader(self) -> None:
+        """Begin to read anew, once the old reader has let go."""
+        old = self._reader
+        if old is None or old.cancelling():
+            return
+        old.cancel()
+        self._reader = self._driver.spawn_reader(self._read(after=old), "layer")
+
+    async def _read(self, after: asyncio.Task[None] | None = None) -> None:
         assert self.proxy is not None  # noqa: S101  # it is the proxy that calls
-        receive = self.proxy.receive_supervised
-        self._driver.spawn_reader(self._driver.intake.read_layer(receive), "layer")
+        if after is not None:
+            await asyncio.wait({after})
+        await self._driver.intake.read_layer(self.proxy.receive_supervised)
 
     async def next_layer_event(self) -> Message:
         """The next event, for a consumer that calls ``channel_receive`` itself."""

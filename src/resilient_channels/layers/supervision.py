@@ -29,6 +29,9 @@ MAX_RENEWAL_INTERVAL = 3600.0
 LOST_PROBES_FOR_OUTAGE = 3
 """A full queue loses probes too. Only a layer that loses several in a row is out of order."""
 
+LOST_PROBES_FOR_RESTART = 2
+"""After so many lost probes in a row, everybody begins to receive anew."""
+
 LONELY_ROUNDS = 20
 """How often a discard that fails is tried again after the last consumer has left."""
 
@@ -50,7 +53,8 @@ class Supervisor:
         self._deadline = policy.deadline
         self._probe_interval = policy.probe
         self.membership = Membership(layer, policy.deadline)
-        can_fail = not compat.is_in_process(layer) and hasattr(layer, "group_send")
+        self.membership.adopt_leaves(_take_orphans(layer))
+        can_fail = not compat.is_in_process(layer) and compat.has_groups(layer)
         self._canary = Canary(layer) if can_fail else None
         self._task: asyncio.Task[None] | None = None
         self._alarm = asyncio.Event()
@@ -60,6 +64,8 @@ class Supervisor:
         self._down_since = 0.0
         self._lost_probes = 0
         self._lonely_rounds = 0
+        self._arrivals = 0
+        self._must_rejoin = False
         self._down_event: Mapping[str, Any] = {}
 
     # --- for members ---------------------------------------------------------------------------
@@ -84,6 +90,7 @@ class Supervisor:
             self._alarm.set()  # the loop has a few last words
             return
         _forget(self)
+        _keep_orphans(self.layer, self.membership.take_leaves())
         task.cancel()
         remaining = limit - asyncio.get_running_loop().time()
         await asyncio.wait({task}, timeout=max(remaining, 0))
@@ -113,6 +120,10 @@ class Supervisor:
     def alarm(self) -> None:
         """Look at the layer now, not at the next interval."""
         self._alarm.set()
+
+    def note_arrival(self) -> None:
+        """A consumer got something from the layer."""
+        self._arrivals += 1
 
     async def is_answering(self) -> bool:
         """Whether a probe succeeds right now. One probe serves all who ask meanwhile."""
@@ -146,6 +157,7 @@ class Supervisor:
                 self._alarm.clear()
                 if loop.time() >= renew_at:
                     self.membership.doubt_all()
+                    self._must_rejoin = True
                     renew_at = loop.time() + renewal
                 is_healthy = await self._check()
                 is_troubled = not (is_healthy and await self._settle())
@@ -192,12 +204,23 @@ class Supervisor:
         canary = self._canary
         if canary is None:
             return True
-        if self.is_down:
+        arrivals = self._arrivals
+        if self.is_down or self._must_rejoin:
             # What came back may be empty, so there is no point in waiting for an old membership.
             health = await canary.probe(self._deadline, join=True)
+            self._must_rejoin = False
         else:
             health = await self._probe_carefully(canary)
+        if health is Health.FORGOTTEN and not self.is_down and self._arrivals != arrivals:
+            # Others hear something: the probe was one message too many for a full queue.
+            health = Health.FINE
         self._lost_probes = self._lost_probes + 1 if health is Health.FORGOTTEN else 0
+        if self._lost_probes and self._lost_probes % LOST_PROBES_FOR_RESTART == 0:
+            # The layer takes messages and none arrives: whoever receives hangs on a connection
+            # that is dead, and would do so for ever.
+            canary.restart()
+            for member in self.membership.members():
+                member.restart_receive()
         if health is Health.FAILING or self._lost_probes >= LOST_PROBES_FOR_OUTAGE:
             self._begin_outage(canary.error)
         return health is Health.FINE
@@ -276,3 +299,17 @@ def _forget(supervisor: Supervisor) -> None:
     supervisors = _supervisors.get(asyncio.get_running_loop(), {})
     if supervisors.get(id(supervisor.layer)) is supervisor:
         del supervisors[id(supervisor.layer)]
+
+
+# Groups that could not be left because the layer was down when the last consumer ended. They are
+# left when it is back and somebody uses it again.
+_orphans: WeakKeyDictionary[Any, dict[tuple[str, str], None]] = WeakKeyDictionary()
+
+
+def _keep_orphans(layer: Any, leaves: dict[tuple[str, str], None]) -> None:
+    if leaves:
+        _orphans[layer] = leaves
+
+
+def _take_orphans(layer: Any) -> dict[tuple[str, str], None]:
+    return _orphans.pop(layer, {})
