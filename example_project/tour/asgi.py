@@ -1,0 +1,66 @@
+"""The ASGI application under test, and the window through which the tour looks at it.
+
+WebSockets: ``/plain/async/``, ``/plain/sync/``, ``/resilient/async/``, ``/resilient/sync/``.
+HTTP, JSON: ``/state?id=...`` one connection's record; ``/cancel?id=...`` cancels its application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tour.settings")
+django.setup()
+
+from channels.layers import get_channel_layer  # noqa: E402 - after Django's set-up
+
+from . import recording, subjects  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from .recording import Receive, Send
+
+ROUTES: dict[str, Any] = {
+    "/plain/async/": subjects.AsyncSubject.as_asgi(),
+    "/plain/sync/": subjects.SyncSubject.as_asgi(),
+    "/resilient/async/": subjects.ResilientAsyncSubject.as_asgi(),
+    "/resilient/sync/": subjects.ResilientSyncSubject.as_asgi(),
+}
+
+
+async def application(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """Serve a consumer under test, or tell what became of one."""
+    if scope["type"] == "websocket":
+        await recording.Recorded(ROUTES[scope["path"]])(scope, receive, send)
+    elif scope["type"] == "http":
+        await _answer(send, _look(scope))
+    else:
+        await _lifespan(receive, send)
+
+
+def _look(scope: MutableMapping[str, Any]) -> dict[str, Any]:
+    record = recording.of(scope)
+    if scope["path"] == "/cancel" and record.task is not None:
+        record.task.cancel()
+    members = getattr(get_channel_layer(), "groups", {}).get(record.group, {})
+    return {**record.as_json(), "members": len(members), "tasks": len(asyncio.all_tasks())}
+
+
+async def _answer(send: Send, content: dict[str, Any]) -> None:
+    body = json.dumps(content).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,17 @@
+"""The faults: each a function that is run, the same, against a plain and a resilient server."""
+
+from __future__ import annotations
+
+from .base import Fault
+
+__all__ = ["ALL", "Fault"]
+
+
+def _all() -> tuple[Fault, ...]:
+    from . import broker, closing, events, input, leaving, sending
+
+    modules = (leaving, sending, closing, input, events, broker)
+    return tuple(fault for module in modules for fault in module.FAULTS)
+
+
+ALL = _all()

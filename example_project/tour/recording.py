@@ -1,0 +1,132 @@
+"""What happened to each connection, kept in the server process for the tour to ask for.
+
+A connection is known by the ``id`` in its query string. ``Recorded`` goes around a consumer and
+sees what leaves it; the consumers write down the rest themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+# Stands in for what an exception's text may hold and a client must not read.
+SECRET = "secret-7c1e"  # noqa: S105
+
+current: ContextVar[Record | None] = ContextVar("current", default=None)
+
+
+@dataclass
+class Record:
+    """One connection's story.
+
+    Attributes:
+        events: What the consumer wrote down, with seconds since the connection began.
+        disconnects: The codes that ``disconnect()`` was called with.
+        infos: The ``DisconnectInfo`` objects that a resilient consumer was given.
+        sends: What each counted send did: "returned", or the exception's name.
+        writes_after_end: Frames handed to the server after the application had closed.
+        left_by: The exception that left the application.
+    """
+
+    options: dict[str, str] = field(default_factory=dict)
+    events: list[tuple[float, str]] = field(default_factory=list)
+    disconnects: list[Any] = field(default_factory=list)
+    infos: list[dict[str, Any]] = field(default_factory=list)
+    sends: list[str] = field(default_factory=list)
+    bytes_sent: int = 0
+    writes_after_end: int = 0
+    ended: bool = False
+    left_by: str | None = None
+    logs: list[tuple[str, str]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+    background: list[asyncio.Task[None]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def group(self) -> str:
+        """The group that the consumer joins."""
+        return self.options.get("group", f"tour.{self.options.get('id', '')}")
+
+    def note(self, event: str) -> None:
+        """Write *event* down with the time."""
+        self.events.append((round(time.monotonic() - self.began, 3), event))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything that can leave the process."""
+        return {
+            "events": self.events,
+            "disconnects": self.disconnects,
+            "infos": self.infos,
+            "sends": self.sends,
+            "bytes_sent": self.bytes_sent,
+            "writes_after_end": self.writes_after_end,
+            "ended": self.ended,
+            "left_by": self.left_by,
+            "logs": self.logs,
+            "background": sum(not task.done() for task in self.background),
+        }
+
+
+RECORDS: defaultdict[str, Record] = defaultdict(Record)
+
+
+def of(scope: Mapping[str, Any]) -> Record:
+    """Return the record of the connection that *scope* belongs to, or asks about."""
+    options = dict(parse_qsl(scope.get("query_string", b"").decode()))
+    record = RECORDS[options.get("id", "")]
+    if scope["type"] == "websocket":
+        record.options = options
+    return record
+
+
+class Recorded:
+    """An ASGI application that writes down how another one behaves."""
+
+    def __init__(self, inner: Application) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Run the inner application."""
+        record = of(scope)
+        record.task = asyncio.current_task()
+        current.set(record)
+        closed = False
+
+        async def watched(message: Message) -> None:
+            nonlocal closed
+            record.writes_after_end += closed
+            closed = closed or message["type"] == "websocket.close"
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, watched)
+        except BaseException as error:
+            record.left_by = f"{type(error).__module__}.{type(error).__qualname__}"
+            raise
+        finally:
+            record.ended = True
+            record.note("ended")
+
+
+class RecordHandler(logging.Handler):
+    """Keeps which events were logged on behalf of which connection."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add the event to the record of the connection that caused it."""
+        connection = current.get()
+        if connection is not None:
+            connection.logs.append((record.levelname, record.getMessage()))

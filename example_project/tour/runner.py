@@ -1,0 +1,120 @@
+"""Runs faults against both sides of one server, many at a time where they do not disturb."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import traceback
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .brokers import Broker
+from .facts import Facts
+from .servers import HERE, Server
+from .stage import Side, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .faults import Fault
+    from .faults.base import Layer
+
+    Report = Callable[[str, "Row"], None]
+
+APPLICATION = "tour.asgi:application"
+SIDES: tuple[Side, Side] = ("plain", "resilient")
+# More would measure the machine: every fault means several processes that are busy.
+FAULTS_AT_ONCE = 8
+BROKERS_AT_ONCE = 3
+# No fault takes longer on its own; what does has hung.
+ROW_DEADLINE = 60.0
+
+
+@dataclass
+class Row:
+    """What became of both sides under one fault on one server."""
+
+    fault: Fault
+    facts: dict[Side, Facts] = field(default_factory=dict)
+
+
+async def run(server: str, faults: Sequence[Fault], report: Report) -> list[Row]:
+    """Run *faults* on *server*, and report each as it is done."""
+    rows = {fault.name: Row(fault) for fault in faults}
+    in_memory = [fault for fault in faults if fault.layer == "memory"]
+    if in_memory:
+        async with AsyncExitStack() as stack:
+            stages = await _stages(server, "memory", stack)
+
+            async def on_shared(fault: Fault) -> None:
+                await _both(rows[fault.name], stages)
+                report(server, rows[fault.name])
+
+            await _some_at_once([f for f in in_memory if not f.alone], FAULTS_AT_ONCE, on_shared)
+            await _some_at_once([f for f in in_memory if f.alone], 1, on_shared)
+
+    async def on_its_own(fault: Fault) -> None:
+        async with AsyncExitStack() as stack:
+            await _both(rows[fault.name], await _stages(server, fault.layer, stack))
+        report(server, rows[fault.name])
+
+    await _some_at_once([f for f in faults if f.layer != "memory"], BROKERS_AT_ONCE, on_its_own)
+    return list(rows.values())
+
+
+async def _some_at_once(faults: Sequence[Fault], limit: int, work: Callable[[Fault], Any]) -> None:
+    gate = asyncio.Semaphore(limit)
+
+    async def one(fault: Fault) -> None:
+        async with gate:
+            await work(fault)
+
+    async with asyncio.TaskGroup() as group:
+        for fault in faults:
+            group.create_task(one(fault))
+
+
+async def _stages(server: str, layer: Layer, stack: AsyncExitStack) -> list[Stage]:
+    return await asyncio.gather(*(_stage(server, side, layer, stack) for side in SIDES))
+
+
+async def _stage(server: str, side: Side, layer: Layer, stack: AsyncExitStack) -> Stage:
+    broker = None
+    environment = {}
+    if layer != "memory":
+        broker = await stack.enter_async_context(Broker(tls=layer == "redis-tls"))
+        environment["TOUR_LAYERS"] = json.dumps(layer_settings(layer, broker))
+    process = Server(server, APPLICATION, environment=environment)
+    return Stage(await stack.enter_async_context(process), side, broker)
+
+
+def layer_settings(layer: Layer, broker: Broker) -> dict[str, Any]:
+    """Return the channel layer's settings; both sides run with the same."""
+    host = dict(broker.host)
+    if layer == "redis":
+        # Otherwise redis-py 8 would end a plain consumer every 5 s, whatever the fault.
+        host["socket_timeout"] = None
+    return {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [host]}}
+
+
+async def _both(row: Row, stages: Sequence[Stage]) -> None:
+    found = await asyncio.gather(*(_measure(row.fault, stage) for stage in stages))
+    row.facts = {stage.side: facts for stage, facts in zip(stages, found, strict=True)}
+
+
+async def _measure(fault: Fault, stage: Stage) -> Facts:
+    try:
+        async with asyncio.timeout(ROW_DEADLINE):
+            return await fault.run(stage)
+    except Exception as error:  # noqa: BLE001 - a row that fails is a finding, not the end of the tour
+        return Facts(error=_where(error))
+
+
+def _where(error: Exception) -> str:
+    """Say what went wrong, and in which of the tour's functions."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame.name for frame in frames if Path(frame.filename).is_relative_to(HERE / "tour")]
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"{what} (in {' > '.join(ours[1:])})"

@@ -1,0 +1,40 @@
+"""Django settings of the application under test; ``TOUR_LAYERS`` holds the default channel layer.
+
+Everything is at its default except the send deadline, which is short so that the tour is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+SECRET_KEY = "only for the tour"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+INSTALLED_APPS = ["channels", "resilient_channels"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+
+CHANNEL_LAYERS = {
+    "default": json.loads(
+        os.environ.get("TOUR_LAYERS", '{"BACKEND": "channels.layers.InMemoryChannelLayer"}')
+    )
+}
+
+RESILIENT_CHANNELS = {"SEND": {"deadline": 3.0}}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "fields": {
+            "()": "resilient_channels.observers.logs.FieldsFormatter",
+        },
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "fields"},
+        "record": {"class": "tour.recording.RecordHandler"},
+    },
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"resilient_channels": {"handlers": ["record"], "level": "INFO"}},
+}
