@@ -146,7 +146,6 @@ DANGEROUS = {
 }
 
 
-
 @pytest.mark.parametrize("text", DANGEROUS.values(), ids=DANGEROUS)
 def test_nothing_unprintable_is_left(text: str):
     escaped = escape(text)
