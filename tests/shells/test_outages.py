@@ -164,7 +164,6 @@ async def test_the_last_clients_groups_are_left_when_the_layer_is_back(layer):
     await staying.leave()
 
 
-@pytest.mark.leaves("groups")  # one of the library's own, with one member, until it expires
 @virtual
 async def test_groups_that_all_clients_left_in_an_outage_are_left_when_one_is_back(layer):
     visits = [await open_visit(build(Member)) for _ in range(3)]

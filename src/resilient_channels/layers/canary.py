@@ -77,17 +77,23 @@ class Canary:
         if listener is not None:
             listener.cancel()
 
-    async def stop(self, deadline: float) -> None:
-        """Leave, as far as the layer lets us within *deadline* seconds."""
+    async def stop(self, deadline: float) -> dict[tuple[str, str], None]:
+        """Leave within *deadline* seconds; returns what could not be left."""
         listener, self._listener = self._listener, None
+        if self._channel is None:
+            return {}
+        left = {(self._group, self._channel): None}
+        try:
+            async with asyncio.timeout(deadline):
+                await self._layer.group_discard(self._group, self._channel)
+        except Exception as error:  # noqa: BLE001  # any failure of the layer, of any class
+            self.error = error
+        else:
+            left = {}
         if listener is not None:
-            try:
-                async with asyncio.timeout(deadline):
-                    await self._layer.group_discard(self._group, self._channel)
-            except Exception as error:  # noqa: BLE001  # a dead layer has forgotten us anyway
-                self.error = error
             listener.cancel()
             await asyncio.wait({listener}, timeout=deadline)
+        return left
 
     async def _listen(self, channel: str) -> None:
         backoff = Backoff()

@@ -17,7 +17,7 @@ from ..core import events
 from ..core.backoff import Backoff
 from ..observers import notify
 from .canary import Canary, Health
-from .membership import Member, Membership
+from .membership import MAX_LEAVES, Member, Membership
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,7 +90,6 @@ class Supervisor:
             self._alarm.set()  # the loop has a few last words
             return
         _forget(self)
-        _keep_orphans(self.layer, self.membership.take_leaves())
         task.cancel()
         remaining = limit - asyncio.get_running_loop().time()
         await asyncio.wait({task}, timeout=max(remaining, 0))
@@ -166,8 +165,10 @@ class Supervisor:
         finally:
             _forget(self)
             self._answer(False)
+            orphans = self.membership.take_leaves()
             if self._canary is not None:
-                await self._canary.stop(1.0)
+                orphans |= await self._canary.stop(1.0)
+            _keep_orphans(self.layer, orphans)
 
     def _has_last_words(self) -> bool:
         """Whether groups are left to leave after the last consumer, within reason."""
@@ -307,8 +308,8 @@ _orphans: WeakKeyDictionary[Any, dict[tuple[str, str], None]] = WeakKeyDictionar
 
 
 def _keep_orphans(layer: Any, leaves: dict[tuple[str, str], None]) -> None:
-    if leaves:
-        _orphans[layer] = leaves
+    if leaves and len(_orphans.get(layer, ())) < MAX_LEAVES:
+        _orphans.setdefault(layer, {}).update(leaves)
 
 
 def _take_orphans(layer: Any) -> dict[tuple[str, str], None]:
