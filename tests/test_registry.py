@@ -134,11 +134,14 @@ async def test_a_task_that_is_done_is_let_go():
     registry = Registry()
     task = asyncio.ensure_future(take(1))
     registry.keep(task)
+    gone = weakref.ref(task)
 
     await task
     await asyncio.sleep(0)
+    del task
+    gc.collect()
 
-    assert not registry._leaving
+    assert gone() is None
 
 
 @virtual

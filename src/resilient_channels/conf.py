@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -22,7 +23,7 @@ ATTRIBUTE = "resilience"
 
 logger = logging.getLogger("resilient_channels")
 
-_cache: dict[type, Policies] = {}
+_cache: WeakKeyDictionary[type, Policies] = WeakKeyDictionary()
 
 
 def _suggest(word: object, known: tuple[str, ...]) -> str:

@@ -40,6 +40,7 @@ class Departure:
         self._task: asyncio.Task[object] | None = None
         self.since: float | None = None
         self.was_cut_off = False
+        self._is_finished = False
 
     def watch(self, task: asyncio.Task[object]) -> None:
         """The consumer begins its work in *task*, with the handshake."""
@@ -54,11 +55,14 @@ class Departure:
             return
         self.since = self._driver.loop.time()
         self._driver.intake.finish()
+        if self._is_finished:
+            return
         self._set(self._timeout * HANDLER_SHARE, self._cut_off)
         self._set(self._timeout * ABANDON_SHARE, self._driver.abandon)
 
     def finish(self) -> None:
         """The cleanup has begun, and has limits of its own."""
+        self._is_finished = True
         for timer in self._timers:
             timer.cancel()
 

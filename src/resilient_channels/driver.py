@@ -219,8 +219,8 @@ class Driver:
 
     def opened(self) -> None:
         """The handshake was accepted."""
-        if self.layer.proxy is not None:
-            self.layer.proxy.handshake_done()
+        if self.layer.client is not None:
+            self.layer.client.handshake_done()
         notify(events.ConnectionOpened(**self.who))
 
     def went_over(self) -> None:

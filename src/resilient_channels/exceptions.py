@@ -56,3 +56,10 @@ class LayerUnavailable(ResilientChannelsError, ConnectionError):
             f"channel layer {self.alias!r} did not complete {self.operation}() "
             f"within {self.waited:.1f} s"
         )
+
+
+def is_mere_departure(error: BaseException) -> bool:
+    """Whether *error* says nothing but that the connection is over, task groups included."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_mere_departure(part) for part in error.exceptions)
+    return isinstance(error, ConnectionClosed)

@@ -9,7 +9,7 @@ from . import compat
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectKind
 from .core.link import State
-from .exceptions import ConnectionClosed
+from .exceptions import is_mere_departure
 from .isolation import ErrorJudge, find_layer_failure
 from .turns import is_being_cancelled
 
@@ -58,7 +58,7 @@ class FailureHandler:
             raise error
         driver = self._driver
         driver.intake.finish(discard=True)
-        if isinstance(error, ConnectionClosed):
+        if is_mere_departure(error):
             return  # the client left before it was accepted
         unavailable = find_layer_failure(error)
         if unavailable is None:

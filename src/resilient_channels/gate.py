@@ -62,7 +62,7 @@ class SendGate:
             if outcome is SendOutcome.SENT:
                 self._link.sent += 1
             else:
-                self._tell(outcome)
+                await self._tell(outcome)
         else:
             await self._pass_lifecycle(message)
 
@@ -108,7 +108,7 @@ class SendGate:
         elif self._link.is_over:
             if not self._link.unsent:
                 self._owner.send_dropped()
-            self._tell(SendOutcome.CLOSED)
+            await self._tell(SendOutcome.CLOSED)
         elif kind == "websocket.accept":
             await self._pass_accept(message)
         elif kind == "websocket.http.response.start":
@@ -123,7 +123,7 @@ class SendGate:
     async def _pass_accept(self, message: Mapping[str, Any]) -> None:
         outcome = await self._write(message)
         if outcome is not SendOutcome.SENT:
-            self._tell(outcome)
+            await self._tell(outcome)
         elif self._link.accept(self._loop.time()):
             self._owner.opened()
 
@@ -132,7 +132,8 @@ class SendGate:
         outcome = SendOutcome.CLOSED
         if not self._link.is_over:
             code, reason = message.get("code"), message.get("reason")
-            check_close_frame(code, reason)
+            if self._link.state is State.OPEN:
+                check_close_frame(code, reason)  # before, it is a refusal without a frame
             # Before the server is asked, so that no other task's frame can slip in between.
             self._link.close(code, reason or "")
             try:
@@ -141,9 +142,7 @@ class SendGate:
                 self._link.reopen()
                 raise
             self._owner.went_over()
-        ticket = current_ticket.get()
-        if ticket is not None:
-            ticket.note(outcome)
+        _report(outcome)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -170,14 +169,21 @@ class SendGate:
                 deadline.cancel()
         return SendOutcome.SENT
 
-    def _tell(self, outcome: SendOutcome) -> None:
+    async def _tell(self, outcome: SendOutcome) -> None:
         """Let the sender know that its message was not written."""
         self._link.unsent += 1
-        ticket = current_ticket.get()
-        if ticket is not None:
-            ticket.note(outcome)
-        elif not is_in_handler():
+        if not _report(outcome) and not is_in_handler():
             raise ConnectionClosed(self._link.info)
+        # A handler that sends without end would otherwise never let go of the event loop.
+        await asyncio.sleep(0)
+
+
+def _report(outcome: SendOutcome) -> bool:
+    ticket = current_ticket.get()
+    if ticket is None or ticket.is_over:
+        return False
+    ticket.note(outcome)
+    return True
 
 
 def is_guarded(send: object) -> bool:

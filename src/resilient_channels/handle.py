@@ -37,9 +37,9 @@ class Handle:
     @property
     def groups(self) -> frozenset[str]:
         """The groups the consumer is in, or will be in once the channel layer is back."""
-        if self._driver is None or self._driver.layer.proxy is None:
+        if self._driver is None or self._driver.layer.client is None:
             return frozenset()
-        return frozenset(self._driver.layer.proxy.groups)
+        return frozenset(self._driver.layer.client.groups)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | Future[Any]:
         """Run a background task that the connection owns.

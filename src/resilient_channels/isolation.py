@@ -10,7 +10,7 @@ from .core import events
 from .core.budget import ErrorBudget
 from .core.codes import CloseCode
 from .core.inbox import frame_size
-from .exceptions import ConnectionClosed, LayerUnavailable
+from .exceptions import LayerUnavailable, is_mere_departure
 from .observers import notify
 from .observers.logs import escape
 
@@ -64,7 +64,7 @@ class ErrorJudge:
         self, error: BaseException, message: Mapping[str, Any], *, from_layer: bool
     ) -> Verdict:
         """Log a failure once, count it if it counts, and say what follows."""
-        if isinstance(error, ConnectionClosed):
+        if is_mere_departure(error):
             return IGNORE  # the handler learned that its client has gone; nothing is wrong
         unavailable = find_layer_failure(error)
         if unavailable is not None:

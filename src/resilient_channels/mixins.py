@@ -30,19 +30,24 @@ class _LayerAttribute:
 
     _slot = "_resilient_layer"
 
+    def __init__(self, *default: Any) -> None:
+        self._default = default
+
     def __get__(self, consumer: Any, owner: type | None = None) -> Any:
         if consumer is None:
             return self
         try:
             return vars(consumer)[self._slot]
         except KeyError:
+            if self._default:
+                return self._default[0]
             raise AttributeError(
                 f"{type(consumer).__name__!r} object has no attribute 'channel_layer'"
             ) from None
 
     def __set__(self, consumer: Any, layer: Any) -> None:
         driver: Driver | None = consumer._resilient_driver
-        if driver is not None and layer is not None and driver.layer.proxy is None:
+        if driver is not None and layer is not None and driver.layer.client is None:
             layer = driver.layer.adopt(layer)
         vars(consumer)[self._slot] = layer
 
@@ -62,6 +67,9 @@ class _Mixin:
         if not issubclass(cls, AsyncConsumer):
             return  # a mixin of the project's own; its consumer classes will be looked at
         _check_order(cls)
+        layer = vars(cls).get("channel_layer")
+        if "channel_layer" in vars(cls) and not hasattr(layer, "__get__"):
+            cls.channel_layer = _LayerAttribute(layer)  # a default; it would hide ours
         problems = list(find_problems(getattr(cls, ATTRIBUTE), f"{cls.__name__}.{ATTRIBUTE}"))
         if problems:
             raise TypeError("; ".join(problems))

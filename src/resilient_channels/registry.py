@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,9 @@ class Registry:
     def __init__(self) -> None:
         self._live: dict[str, Connection] = {}
         self._ids = count(1)
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._cleanups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Cleanups] = (
+            WeakKeyDictionary()
+        )
         self.recent: deque[Ended] = deque(maxlen=RECENT)
 
     def __len__(self) -> int:
@@ -70,8 +73,9 @@ class Registry:
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold a reference to a cleanup task until it is done, so that none is collected early."""
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        cleanups = self._cleanups.setdefault(task.get_loop(), _Cleanups())
+        cleanups.tasks.add(task)
+        task.add_done_callback(cleanups.done)
 
     async def wait_for_cleanups(self, seconds: float) -> None:
         """Wait until every cleanup on this loop is done, or *seconds* have passed.
@@ -79,13 +83,31 @@ class Registry:
         Daphne's shutdown waits only for the first application that ends after its cancellation.
         So none may end before all are cleaned up.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while running := [task for task in self._leaving if task.get_loop() is loop]:
-            remaining = deadline - loop.time()
-            if remaining <= 0:
-                return
-            await asyncio.wait(running, timeout=remaining)
+        cleanups = self._cleanups.get(asyncio.get_running_loop())
+        if cleanups is None or not cleanups.tasks:
+            return
+        if cleanups.all_done is None:
+            cleanups.all_done = asyncio.get_running_loop().create_future()
+        # One future for all who wait: thousands may be cancelled in the same moment.
+        await asyncio.wait({cleanups.all_done}, timeout=seconds)
+
+
+class _Cleanups:
+    """The cleanups under way on one loop."""
+
+    __slots__ = ("all_done", "tasks")
+
+    def __init__(self) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.all_done: asyncio.Future[None] | None = None
+
+    def done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if self.tasks or self.all_done is None:
+            return
+        if not self.all_done.done():
+            self.all_done.set_result(None)
+        self.all_done = None
 
 
 registry = Registry()

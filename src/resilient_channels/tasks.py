@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .core import events
-from .exceptions import ConnectionClosed
+from .exceptions import ConnectionClosed, is_mere_departure
 from .observers import notify
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TaskGroup:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         # A task that sends until the client has gone has done its work.
-        if error is None or isinstance(error, ConnectionClosed):
+        if error is None or is_mere_departure(error):
             return
         coroutine = task.get_coro()
         name = getattr(coroutine, "__qualname__", type(coroutine).__name__)

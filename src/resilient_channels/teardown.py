@@ -58,13 +58,13 @@ class Teardown:
         deadline = max(started + self._timeout, self._loop.time() + self._timeout * 0.25)
         await self._guard("close", self._settle())
         driver.link.finish()
-        if driver.layer.proxy is not None:
-            driver.layer.proxy.begin_leaving(deadline - self._loop.time())
+        if driver.layer.client is not None:
+            driver.layer.client.begin_leaving(deadline - self._loop.time())
         await self._run_hooks(deadline - self._timeout * LAST_SHARE)
         await self._guard("tasks", driver.tasks.stop(max(deadline, self._loop.time() + 0.5)))
-        if driver.layer.proxy is not None:
-            driver.layer.proxy.begin_leaving(max(deadline - self._loop.time(), 0.5))
-            await self._guard("groups", driver.layer.proxy.leave_groups())
+        if driver.layer.client is not None:
+            driver.layer.client.begin_leaving(max(deadline - self._loop.time(), 0.5))
+            await self._guard("groups", driver.layer.client.leave_groups())
         await self._stop_readers()
         registry.remove(driver)
         self._tell()
@@ -220,6 +220,8 @@ class Teardown:
         try:
             async with asyncio.timeout_at(limit):
                 await work
+        except StopConsumer:
+            return  # it stops as it is
         except asyncio.CancelledError as error:
             if is_being_cancelled():
                 raise

@@ -10,7 +10,12 @@ from .disconnects import DisconnectTable
 
 ERROR_HOOK = "on_error"
 
-LIFECYCLE = frozenset({"accept", "as_asgi", "connect", "disconnect", "dispatch"})
+LIFECYCLE = frozenset(
+    {
+        "accept", "as_asgi", "base_send", "channel_receive", "close", "connect", "disconnect",
+        "dispatch", "send", "websocket_connect",
+    }
+)  # fmt: skip
 """Methods of a Channels consumer that are no event handlers, and do harm as such."""
 
 

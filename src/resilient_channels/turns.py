@@ -27,11 +27,15 @@ class Turn:
 
 
 class Ticket:
-    """Collects the outcomes of the sends made within one ``safe_send``."""
+    """Collects the outcomes of the sends made within one ``safe_send``.
 
-    __slots__ = ("outcome",)
+    As with a turn, a task that was started inside still holds it afterwards.
+    """
+
+    __slots__ = ("is_over", "outcome")
 
     def __init__(self) -> None:
+        self.is_over = False
         self.outcome = SendOutcome.SENT
 
     def note(self, outcome: SendOutcome) -> None:
@@ -79,4 +83,5 @@ def collect_outcome() -> Iterator[Ticket]:
     try:
         yield ticket
     finally:
+        ticket.is_over = True
         current_ticket.reset(token)

@@ -93,7 +93,7 @@ async def test_one_lost_group_is_restored_by_the_next_renewal(layer):
     await settle(1)
 
     await layer.group_discard("room", visit.consumer.channel_name)
-    await settle(101)
+    await settle(151)
 
     assert await hears(layer, visit) == [True]
     await visit.leave()

@@ -245,7 +245,7 @@ class LayerMembershipLost(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerJoinFailed(Event):
-    """The layer answers, but would not let a consumer join or leave a group. Retried."""
+    """The layer answers, but kept refusing to let consumers join or leave groups: given up."""
 
     name: ClassVar[str] = "layer.join_failed"
     level: ClassVar[int] = WARNING
@@ -253,7 +253,7 @@ class LayerJoinFailed(Event):
 
     alias: str = _doc("Alias of the layer.")
     error: str = _doc("Class of the exception.")
-    groups: int = _doc("How many joins and leaves failed.")
+    groups: int = _doc("How many joins and leaves were given up.")
 
 
 EVENTS: tuple[type[Event], ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 from ..turns import is_being_cancelled
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 CONCURRENCY = 20
 """Joins and leaves under way at once. More would only meet the limit of a connection pool."""
+
+HOPELESS_ROUNDS = 8
+"""How often a join or leave is tried on a layer whose probe succeeds, before it is given up."""
 
 MAX_LEAVES = 10_000
 """How many groups may wait to be left. Beyond, the layer's own expiry has to do."""
@@ -48,6 +52,7 @@ class Membership:
         self._leaves: dict[tuple[str, str], None] = {}
         # Many consumers leave at once, after a deploy or behind a proxy that restarts. They
         # share a few slots, because a pool of connections has an end.
+        self._rounds = 0
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
     def __len__(self) -> int:
@@ -97,6 +102,10 @@ class Membership:
         """Do not leave a group after all."""
         self._leaves.pop((group, channel), None)
 
+    def find(self, channel: str) -> Member | None:
+        """The member with that channel, if it is one of this process."""
+        return next((member for member in self._members if member.channel == channel), None)
+
     def doubt_all(self) -> int:
         """Take no membership for granted any more; returns how many there are."""
         for member in self._members:
@@ -121,7 +130,25 @@ class Membership:
         for member in list(self._pending):
             if not member.unconfirmed:
                 del self._pending[member]
+        if not self._pending and not self._leaves:
+            self._rounds = 0
         return [error for error in results if error is not None]
+
+    def give_up_hopeless(self) -> int:
+        """To be called when something failed though the layer is well; returns how many it drops.
+
+        What fails again and again on a layer that works is refused, not delayed.
+        """
+        self._rounds += 1
+        if self._rounds < HOPELESS_ROUNDS:
+            return 0
+        count = len(self._leaves) + sum(len(member.unconfirmed) for member in self._pending)
+        self._leaves.clear()
+        for member in self._pending:
+            member.unconfirmed.clear()
+        self._pending.clear()
+        self._rounds = 0
+        return count
 
     def _doubt_rejoined(self, leaves: list[tuple[str, str]]) -> None:
         """Which of our leaves and a member's own join came first, nobody knows."""
@@ -187,3 +214,19 @@ class Membership:
                 raise
             return error  # the layer's own
         return cause
+
+
+# Groups that could not be left because the layer was down when the last consumer ended. They are
+# left when it is back and somebody uses it again.
+_orphans: WeakKeyDictionary[Any, dict[tuple[str, str], None]] = WeakKeyDictionary()
+
+
+def keep_orphans(layer: Any, leaves: dict[tuple[str, str], None]) -> None:
+    """Remember what is still to be left on *layer*."""
+    if leaves and len(_orphans.get(layer, ())) < MAX_LEAVES:
+        _orphans.setdefault(layer, {}).update(leaves)
+
+
+def take_orphans(layer: Any) -> dict[tuple[str, str], None]:
+    """Hand over what is still to be left on *layer*."""
+    return _orphans.pop(layer, {})

@@ -1,4 +1,4 @@
-"""A connection's side of the channel layer: the proxy, its reader, and outages."""
+"""A connection's side of the channel layer: the client, its reader, and outages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.codes import CloseCode
 from ..core.disconnects import DisconnectKind
+from .client import LayerClient
 from .proxy import LayerProxy
 
 if TYPE_CHECKING:
@@ -23,40 +24,40 @@ class LayerSide:
     """What one connection has to do with its channel layer.
 
     Attributes:
-        proxy: The consumer's ``channel_layer``; ``None`` if it has none.
+        client: What stands behind the consumer's ``channel_layer``; ``None`` if it has none.
         last_event: The event handed out last by :meth:`next_layer_event`.
     """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._hold_timer: asyncio.TimerHandle | None = None
-        self.proxy: LayerProxy | None = None
+        self.client: LayerClient | None = None
         self.last_event: Message | None = None
         self._reader: asyncio.Task[None] | None = None
 
     @property
     def is_down(self) -> bool:
         """Whether an outage of the layer is known."""
-        return self.proxy is not None and self.proxy.is_down
+        return self.client is not None and self.client.is_down
 
     def adopt(self, layer: Any) -> LayerProxy:
         """Wrap the consumer's channel layer."""
         alias = self._driver.consumer.channel_layer_alias
-        self.proxy = LayerProxy(alias, layer, self._driver.policies.layer, self)
-        return self.proxy
+        self.client = LayerClient(alias, layer, self._driver.policies.layer, self)
+        return LayerProxy(layer, self.client)
 
     def remember_declared_groups(self) -> None:
         """Once connected: a consumer may join the groups it declares by other ways than ours."""
         declared = getattr(self._driver.consumer, "groups", None)
-        if self.proxy is not None and self._driver.link.accepted and declared:
-            self.proxy.remember(declared)
+        if self.client is not None and self._driver.link.accepted and declared:
+            self.client.remember(declared)
 
     def stop_waiting(self) -> None:
         """The connection ends by itself; no need to end it for an outage."""
         if self._hold_timer is not None:
             self._hold_timer.cancel()
 
-    # --- what the proxy reports ----------------------------------------------------------------
+    # --- what the client reports ----------------------------------------------------------------
 
     def start_layer_reader(self) -> None:
         """The consumer has a channel: begin to read it."""
@@ -71,10 +72,10 @@ class LayerSide:
         self._reader = self._driver.spawn_reader(self._read(after=old), "layer")
 
     async def _read(self, after: asyncio.Task[None] | None = None) -> None:
-        assert self.proxy is not None  # noqa: S101  # it is the proxy that calls
+        assert self.client is not None  # noqa: S101  # it is the client that calls
         if after is not None:
             await asyncio.wait({after})
-        await self._driver.intake.read_layer(self.proxy.receive_supervised)
+        await self._driver.intake.read_layer(self.client.receive_supervised)
 
     async def next_layer_event(self) -> Message:
         """The next event, for a consumer that calls ``channel_receive`` itself."""

@@ -17,14 +17,15 @@ from ..core import events
 from ..core.backoff import Backoff
 from ..observers import notify
 from .canary import Canary, Health
-from .membership import MAX_LEAVES, Member, Membership
+from .membership import Member, Membership, keep_orphans, take_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..core.policies import LayerPolicy
 
-MAX_RENEWAL_INTERVAL = 3600.0
+NO_RENEWAL = 7 * 86_400.0
+"""Seconds between renewals for a layer that forgets nobody by itself."""
 
 LOST_PROBES_FOR_OUTAGE = 3
 """A full queue loses probes too. Only a layer that loses several in a row is out of order."""
@@ -53,7 +54,7 @@ class Supervisor:
         self._deadline = policy.deadline
         self._probe_interval = policy.probe
         self.membership = Membership(layer, policy.deadline)
-        self.membership.adopt_leaves(_take_orphans(layer))
+        self.membership.adopt_leaves(take_orphans(layer))
         can_fail = not compat.is_in_process(layer) and compat.has_groups(layer)
         self._canary = Canary(layer) if can_fail else None
         self._task: asyncio.Task[None] | None = None
@@ -102,6 +103,19 @@ class Supervisor:
     def keep(self, group: str, channel: str) -> None:
         """Do not leave a group after all."""
         self.membership.keep(group, channel)
+
+    def remember(self, group: str, channel: str) -> None:
+        """Somebody added a channel to a group; if it is a member's, it will stay there."""
+        member = self.membership.find(channel)
+        if member is not None:
+            member.groups.add(group)
+
+    def forget(self, group: str, channel: str) -> None:
+        """Somebody takes a channel out of a group; if it is a member's, it will stay out."""
+        member = self.membership.find(channel)
+        if member is not None:
+            member.groups.discard(group)
+            member.unconfirmed.discard(group)
 
     def discard_later(self, group: str, channel: str) -> None:
         """Leave a group as soon as the layer lets us."""
@@ -160,15 +174,15 @@ class Supervisor:
                     renew_at = loop.time() + renewal
                 is_healthy = await self._check()
                 is_troubled = not (is_healthy and await self._settle())
-                if is_healthy and self.is_down and not is_troubled:
-                    self._end_outage()
+                if is_healthy and self.is_down:
+                    self._end_outage()  # a group that is refused keeps nobody else waiting
         finally:
             _forget(self)
             self._answer(False)
             orphans = self.membership.take_leaves()
             if self._canary is not None:
                 orphans |= await self._canary.stop(1.0)
-            _keep_orphans(self.layer, orphans)
+            keep_orphans(self.layer, orphans)
 
     def _has_last_words(self) -> bool:
         """Whether groups are left to leave after the last consumer, within reason."""
@@ -177,12 +191,13 @@ class Supervisor:
         return has_leaves and self._lonely_rounds <= LONELY_ROUNDS
 
     def _renewal_interval(self) -> float:
-        # Well before the layer forgets a member by itself. Its own setting is never lowered:
-        # processes without this library would go deaf.
+        # In time before the layer forgets a member by itself, and no more often: whoever was taken
+        # out of a group by another process comes back with it. The layer's own setting is never
+        # lowered: processes without this library would go deaf.
         expiry = getattr(self.layer, "group_expiry", None)
         if isinstance(expiry, int | float) and expiry > 0:
-            return min(expiry / 3, MAX_RENEWAL_INTERVAL)
-        return MAX_RENEWAL_INTERVAL
+            return expiry / 2
+        return NO_RENEWAL
 
     async def _idle(self, until_renewal: float) -> None:
         delay = max(until_renewal, 0.0)
@@ -276,8 +291,10 @@ class Supervisor:
         """Join and leave what is due; true when nothing is left to do."""
         failures = await self.membership.settle()
         if failures and not self.is_down:
-            name = type(failures[0]).__name__
-            notify(events.LayerJoinFailed(alias=self.alias, error=name, groups=len(failures)))
+            given_up = self.membership.give_up_hopeless()
+            if given_up:
+                name = type(failures[0]).__name__
+                notify(events.LayerJoinFailed(alias=self.alias, error=name, groups=given_up))
         return not failures
 
 
@@ -300,17 +317,3 @@ def _forget(supervisor: Supervisor) -> None:
     supervisors = _supervisors.get(asyncio.get_running_loop(), {})
     if supervisors.get(id(supervisor.layer)) is supervisor:
         del supervisors[id(supervisor.layer)]
-
-
-# Groups that could not be left because the layer was down when the last consumer ended. They are
-# left when it is back and somebody uses it again.
-_orphans: WeakKeyDictionary[Any, dict[tuple[str, str], None]] = WeakKeyDictionary()
-
-
-def _keep_orphans(layer: Any, leaves: dict[tuple[str, str], None]) -> None:
-    if leaves and len(_orphans.get(layer, ())) < MAX_LEAVES:
-        _orphans.setdefault(layer, {}).update(leaves)
-
-
-def _take_orphans(layer: Any) -> dict[tuple[str, str], None]:
-    return _orphans.pop(layer, {})
