@@ -1,0 +1,50 @@
+"""The tour is the product's own proof: every fault, on real servers, side by side."""
+
+import asyncio
+import json
+import os
+import sys
+
+import pytest
+
+from live.stage import TESTS
+from tour.brokers import available
+
+pytestmark = pytest.mark.live
+
+EXAMPLE = TESTS.parent / "example_project"
+
+FAULTS = {
+    "fin", "rst", "leave-in-handler", "never-reads", "send-in-handler", "send-in-background",
+    "send-after-close", "close-twice", "handler-exception", "bad-json", "binary-at-json",
+    "empty-frame", "unknown-event", "cancelled", "close-1000", "close-1001", "close-4000",
+    "close-no-code", "redis-killed", "redis-client-kill", "redis-flushall", "redis-frozen",
+    "redis-idle", "redis-tls-lost",
+}  # fmt: skip
+SEED = "Error UNKNOWN while writing to socket. Connection lost."
+
+
+@pytest.mark.redis
+@pytest.mark.skipif(
+    not available() and "CI" not in os.environ, reason="redis-server is not installed"
+)
+async def test_the_tour_keeps_every_promise_on_both_servers(tmp_path):
+    findings = tmp_path / "findings.json"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tour.settings"}
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tour", f"--json={findings}", cwd=EXAMPLE, env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await asyncio.wait_for(process.communicate(), 400)
+
+    assert process.returncode == 0, said.decode()
+    found = json.loads(findings.read_text())
+    assert found["left_out"] == []
+    assert set(found["servers"]) == {"daphne", "uvicorn"}
+    for rows in found["servers"].values():
+        by_name = {row["fault"]: row for row in rows}
+        assert by_name.keys() >= FAULTS
+        assert [name for name, row in by_name.items() if row["broken"]] == []
+        assert f'says "{SEED}"' in by_name["redis-tls-lost"]["plain"]["words"]
+        assert "does not say" in by_name["redis-tls-lost"]["resilient"]["words"]
