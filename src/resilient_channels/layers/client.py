@@ -182,7 +182,7 @@ class LayerClient:
             await self._attempt(operation, group, self.channel)
         except LayerUnavailable:
             self._supervisor.join_later(self)
-        except BaseException:
+        except Exception:  # not a cancellation: the layer may have taken it, and it has to be left
             self.groups.discard(group)
             self.unconfirmed.discard(group)
             raise
