@@ -14,7 +14,7 @@ from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.link import State
 from .observers import notify
 from .registry import registry
-from .turns import Turn, current_turn, is_being_cancelled
+from .turns import handler_turn, is_being_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -145,9 +145,7 @@ class Teardown:
     async def _run_steps(
         self, steps: list[tuple[str, Callable[[], Awaitable[None]]]], deadline: float | None
     ) -> None:
-        turn = Turn()
-        current_turn.set(turn)
-        try:
+        with handler_turn():
             for index, (name, step) in enumerate(steps):
                 limit = None
                 if deadline is not None:
@@ -155,8 +153,6 @@ class Teardown:
                     remaining = max(deadline - self._loop.time(), 0)
                     limit = self._loop.time() + remaining / (len(steps) - index)
                 await self._guard(name, step(), limit)
-        finally:
-            turn.is_over = True
 
     async def _call_handler(self, name: str, info: DisconnectInfo) -> None:
         handler = getattr(self._driver.consumer, name)
