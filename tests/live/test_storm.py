@@ -42,6 +42,10 @@ async def check_nothing_is_left(stage, before):
     assert after["descriptors"] <= before["descriptors"] + 2
     assert len(stage.entries(event="connect")) == ROUNDS * CROWD + 1
     assert len(stage.entries(event="disconnect")) == ROUNDS * CROWD + 1
+    # A client that leaves while it is being written to is nobody's error.
+    events = stage.events()
+    assert (events["handler.error"], events["task.error"]) == (0, 0)
+    assert "Traceback" not in stage.log()
 
 
 @pytest.mark.parametrize("name", SERVERS)
