@@ -13,6 +13,7 @@ from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.outcomes import SendOutcome
 from .disconnects import on_disconnect
 from .exceptions import ConnectionClosed, LayerUnavailable, ResilientChannelsError
+from .middleware import ResilientMiddleware
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "LayerUnavailable",
     "ResilientChannelsError",
     "ResilientJsonWebsocketConsumer",
+    "ResilientMiddleware",
     "ResilientMixin",
     "ResilientWebsocketConsumer",
     "SendOutcome",

@@ -16,14 +16,15 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from .core.policies import SECTIONS, Policies, PolicyError, build_section, option_names
+from .core.options import PolicyError
+from .core.policies import SECTIONS, Policies, build_section, option_names
 
 SETTING = "RESILIENT_CHANNELS"
 ATTRIBUTE = "resilience"
 
 logger = logging.getLogger("resilient_channels")
 
-_cache: WeakKeyDictionary[type, Policies] = WeakKeyDictionary()
+_cache: WeakKeyDictionary[object, Policies] = WeakKeyDictionary()
 
 
 def _suggest(word: object, known: tuple[str, ...]) -> str:
@@ -63,15 +64,15 @@ def find_setting_problems() -> list[str]:
     return list(find_problems(getattr(settings, SETTING, {}), SETTING))
 
 
-def get_policies(consumer_class: type) -> Policies:
-    """The options for a consumer class, built once per class until the settings change."""
-    policies = _cache.get(consumer_class)
+def get_policies(owner: object) -> Policies:
+    """The options for a consumer class or a middleware, built once until the settings change."""
+    policies = _cache.get(owner)
     if policies is None:
-        policies = _cache[consumer_class] = _build(consumer_class)
+        policies = _cache[owner] = _build(owner)
     return policies
 
 
-def _build(consumer_class: type) -> Policies:
+def _build(owner: object) -> Policies:
     setting = getattr(settings, SETTING, {})
     problems = list(find_problems(setting, SETTING))
     if problems:
@@ -79,7 +80,7 @@ def _build(consumer_class: type) -> Policies:
         # every connection from now on would be worse than the defaults.
         _report(tuple(problems))
         setting = {}
-    own = getattr(consumer_class, ATTRIBUTE, {})
+    own = getattr(owner, ATTRIBUTE, {})
     sections = {
         section.lower(): build_section(
             section, {**setting.get(section, {}), **own.get(section, {})}

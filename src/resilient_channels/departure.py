@@ -9,13 +9,13 @@ from .core.codes import CloseCode
 from .core.disconnects import DisconnectKind
 from .core.link import State
 from .observers import notify
-from .wheel import Deadline, get_wheel
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from .driver import Driver
+    from .connection import Connection
+    from .wheel import Deadline
 
 HANDLER_SHARE = 0.75
 """The part of ``TEARDOWN.timeout`` that a handler may use after its connection ended."""
@@ -25,17 +25,20 @@ ABANDON_SHARE = 0.85
 
 
 class Departure:
-    """When a connection has to be over, and what happens to a handler that is not done by then.
+    """When a handshake has to be decided, and how long a handler may outlive its connection.
 
     Attributes:
         since: When nothing could be written any more, on the loop's clock.
         was_cut_off: Whether we cancelled the task that runs the consumer.
     """
 
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self._wheel = get_wheel(driver.loop)
-        self._timeout = driver.policies.teardown.timeout
+    __slots__ = (
+        "_connection", "_is_finished", "_task", "_timeout", "_timers", "since", "was_cut_off",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._timeout = connection.policies.teardown.timeout
         self._timers: list[Deadline] = []
         self._task: asyncio.Task[object] | None = None
         self.since: float | None = None
@@ -45,7 +48,7 @@ class Departure:
     def watch(self, task: asyncio.Task[object]) -> None:
         """The consumer begins its work in *task*, with the handshake."""
         self._task = task
-        timeout = self._driver.policies.handshake.timeout
+        timeout = self._connection.policies.handshake.timeout
         if timeout is not None:
             self._set(timeout, self._handshake_expired)
 
@@ -53,12 +56,12 @@ class Departure:
         """The connection is over: what was read is still handled, within limits."""
         if self.since is not None:
             return
-        self.since = self._driver.loop.time()
-        self._driver.intake.finish()
+        self.since = self._connection.loop.time()
+        self._connection.intake.finish()
         if self._is_finished:
             return
         self._set(self._timeout * HANDLER_SHARE, self._cut_off)
-        self._set(self._timeout * ABANDON_SHARE, self._driver.abandon)
+        self._set(self._timeout * ABANDON_SHARE, self._connection.abandon)
 
     def finish(self) -> None:
         """The cleanup has begun, and has limits of its own."""
@@ -71,24 +74,24 @@ class Departure:
         return self.was_cut_off and self._task is not None and self._task.uncancel() == 0
 
     def _set(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._timers.append(self._wheel.queue(seconds).add(callback))
+        self._timers.append(self._connection.wheel.after(seconds, callback))
 
     def _cut_off(self) -> None:
         """Cancel the handler that still runs."""
-        driver = self._driver
+        connection = self._connection
         self.was_cut_off = True
-        driver.intake.finish(discard=True)
-        if driver.handling is not None:
+        connection.intake.finish(discard=True)
+        if connection.handling is not None:
             after = self._timeout * HANDLER_SHARE
-            notify(events.HandlerCutOff(**driver.who, handler=driver.handling, after=after))
+            notify(events.HandlerCutOff(**connection.who, handler=connection.handling, after=after))
         if self._task is not None:
             self._task.cancel()
 
     def _handshake_expired(self) -> None:
-        driver = self._driver
-        if driver.link.state is not State.CONNECTING:
+        connection = self._connection
+        if connection.link.state is not State.CONNECTING:
             return
-        driver.refusal = "timeout"
-        driver.close_soon(CloseCode.NORMAL, DisconnectKind.TIMEOUT)
-        if driver.handling is not None:
+        connection.refusal = "timeout"
+        connection.close_soon(CloseCode.NORMAL, DisconnectKind.TIMEOUT)
+        if connection.handling is not None:
             self._cut_off()

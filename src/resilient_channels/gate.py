@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import compat
+from . import blocking, compat
+from .core import wire
 from .core.codes import CloseCode, check_close_frame
 from .core.disconnects import DisconnectKind
 from .core.link import Link, State
 from .core.outcomes import SendOutcome
 from .exceptions import ConnectionClosed
-from .turns import current_ticket, is_in_handler
+from .turns import current_ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
-    from .wheel import Deadline, DeadlineQueue
+    from .wheel import Wheel
 
 FINAL_CLOSE_TIMEOUT = 1.0
 """Seconds that the close frame for a peer we have given up may block."""
@@ -25,8 +26,10 @@ FINAL_CLOSE_TIMEOUT = 1.0
 class Owner(Protocol):
     """Whom the gate tells what it learns."""
 
+    def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]: ...
     def opened(self) -> None: ...
     def went_over(self) -> None: ...
+    def excuses_sender(self) -> bool: ...
     def send_dropped(self) -> None: ...
     def send_timed_out(self, deadline: float) -> None: ...
 
@@ -39,25 +42,36 @@ class SendGate:
     today), and anybody else gets :class:`ConnectionClosed`, so that endless senders end.
 
     Attributes:
+        owner: The connection.
         last_heard: When the peer last gave a sign of life, on the loop's clock.
+        escapes: Whether text that looks like a control frame has to be told from one.
     """
 
+    __slots__ = (
+        "_deadline", "_is_denying", "_link", "_loop", "_send", "_wheel", "escapes", "last_heard",
+        "owner",
+    )  # fmt: skip
+
     def __init__(
-        self, owner: Owner, link: Link, send: compat.Send, deadlines: DeadlineQueue | None
+        self, owner: Owner, link: Link, send: compat.Send, wheel: Wheel, deadline: float | None
     ) -> None:
-        self._owner = owner
+        self.owner = owner
         self._link = link
         self._send = send
-        self._deadlines = deadlines
+        self._wheel = wheel
+        self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._is_denying = False
         self.last_heard = self._loop.time()
+        self.escapes = False
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """The ASGI ``send`` that the consumer gets. May be awaited on any thread's loop."""
         if asyncio.get_running_loop() is not self._loop:
             await self._hop(message)
         elif message["type"] == "websocket.send" and self._link.state is State.OPEN:
+            if self.escapes:
+                message = _escape(message)
             outcome = await self._write(message)
             if outcome is SendOutcome.SENT:
                 self._link.sent += 1
@@ -66,24 +80,38 @@ class SendGate:
         else:
             await self._pass_lifecycle(message)
 
-    async def close(self, code: int | None, reason: str, kind: DisconnectKind) -> None:
-        """Close for a reason of our own. Waits for the server at most the send deadline."""
-        if self._link.close(code, reason, kind):
-            self._owner.went_over()
-            await self._write(_close_frame(code, reason))
+    async def say(self, text: str) -> SendOutcome:
+        """Write a text frame of our own, if the connection is open. Not counted as sent."""
+        if self._link.state is not State.OPEN:
+            return SendOutcome.CLOSED
+        return await self._write({"type": "websocket.send", "text": text})
+
+    async def close(
+        self, code: int | None, kind: DisconnectKind, *, farewell: str | None = None
+    ) -> None:
+        """Close for a reason of our own, after a *farewell* in a text frame.
+
+        Waits for the server at most the send deadline.
+        """
+        was_open = self._link.state is State.OPEN
+        if self._link.close(code, "", kind):
+            self.owner.went_over()
+            if was_open and farewell is not None:
+                await self._write({"type": "websocket.send", "text": farewell})
+            await self._write(_close_frame(code))
 
     async def close_abandoned(self, code: int) -> None:
         """Try to tell a peer that was given up. Bounded, and fails in silence."""
         try:
             async with asyncio.timeout(FINAL_CLOSE_TIMEOUT):
-                await self._send(_close_frame(code, ""))
+                await self._send(_close_frame(code))
         except Exception:  # noqa: BLE001  # servers raise five different classes here
             return
 
     async def deny(self, status: int) -> None:
         """Refuse the handshake with an HTTP response of our own (ASGI denial response)."""
         if self._link.close(CloseCode.ABNORMAL, "", DisconnectKind.ERROR):
-            self._owner.went_over()
+            self.owner.went_over()
             start = {"type": "websocket.http.response.start", "status": status, "headers": []}
             await self._write(start)
             await self._write({"type": "websocket.http.response.body", "body": b""})
@@ -107,25 +135,28 @@ class SendGate:
             await self._write(message)
         elif self._link.is_over:
             if not self._link.unsent:
-                self._owner.send_dropped()
+                self.owner.send_dropped()
             await self._tell(SendOutcome.CLOSED)
         elif kind == "websocket.accept":
             await self._pass_accept(message)
         elif kind == "websocket.http.response.start":
             self._is_denying = True
             self._link.close(CloseCode.ABNORMAL)
-            self._owner.went_over()
+            self.owner.went_over()
             await self._write(message)
         else:
             # Too early, or unknown: the server knows best what to say about it.
             await self._send(message)
 
     async def _pass_accept(self, message: Mapping[str, Any]) -> None:
+        message, greeting = self.owner.accepting(message)
         outcome = await self._write(message)
+        if outcome is SendOutcome.SENT and greeting is not None:
+            outcome = await self._write({"type": "websocket.send", "text": greeting})
         if outcome is not SendOutcome.SENT:
             await self._tell(outcome)
         elif self._link.accept(self._loop.time()):
-            self._owner.opened()
+            self.owner.opened()
 
     async def _pass_close(self, message: Mapping[str, Any]) -> None:
         # Closing what is closed, or a peer that has gone, is what the caller wanted anyway.
@@ -141,38 +172,47 @@ class SendGate:
             except Exception:
                 self._link.reopen()
                 raise
-            self._owner.went_over()
+            self.owner.went_over()
         _report(outcome)
 
     # --- writing -----------------------------------------------------------------------------
 
     async def _write(self, message: Mapping[str, Any]) -> SendOutcome:
         """Hand *message* to the server, within the deadline."""
-        deadline = None
-        if self._deadlines is not None:
-            deadline = _SendDeadline(self, self._deadlines)
         try:
-            await self._send(message)
-        except asyncio.CancelledError:
-            if deadline is None or not deadline.caused_cancellation():
-                raise
-            self._owner.send_timed_out(deadline.seconds)
-            return SendOutcome.TIMED_OUT
+            waiting = blocking.begin(self._send(message))
+            if waiting is None:  # nearly always
+                return SendOutcome.SENT
+            if self._deadline is None:
+                await blocking.finish(*waiting)
+                return SendOutcome.SENT
+            return await self._wait(*waiting, self._deadline)
         except Exception as error:
             if not compat.says_gone(error):
                 raise
             if self._link.peer_left():
-                self._owner.went_over()
+                self.owner.went_over()
             return SendOutcome.CLOSED
+
+    async def _wait(
+        self, steps: Generator[Any, Any, object], wait: Any, deadline: float
+    ) -> SendOutcome:
+        patience = blocking.Patience(self._wheel, deadline, lambda: self.last_heard)
+        try:
+            await blocking.finish(steps, wait)
+        except asyncio.CancelledError:
+            if not patience.ran_out():
+                raise
+            self.owner.send_timed_out(deadline)
+            return SendOutcome.TIMED_OUT
         finally:
-            if deadline is not None:
-                deadline.cancel()
+            patience.cancel()
         return SendOutcome.SENT
 
     async def _tell(self, outcome: SendOutcome) -> None:
         """Let the sender know that its message was not written."""
         self._link.unsent += 1
-        if not _report(outcome) and not is_in_handler():
+        if not _report(outcome) and not self.owner.excuses_sender():
             raise ConnectionClosed(self._link.info)
         # A handler that sends without end would otherwise never let go of the event loop.
         await asyncio.sleep(0)
@@ -186,51 +226,19 @@ def _report(outcome: SendOutcome) -> bool:
     return True
 
 
-def is_guarded(send: object) -> bool:
-    """Whether *send* already passes a gate: two mixins, or a mixin behind a middleware of ours."""
-    return isinstance(getattr(send, "__self__", None), SendGate)
+def find_owner(send: object) -> Any:
+    """The connection whose gate *send* already passes: two consumers, or a middleware of ours."""
+    gate = getattr(send, "__self__", None)
+    return gate.owner if isinstance(gate, SendGate) else None
 
 
-class _SendDeadline:
-    """Interrupts the task that waits in a send, unless the peer shows signs of life.
-
-    Cancels and takes the cancellation back, as :func:`asyncio.timeout` does, but without a timer
-    of its own.
-    """
-
-    __slots__ = ("_cancelling", "_entry", "_fired", "_gate", "_task", "seconds")
-
-    def __init__(self, gate: SendGate, queue: DeadlineQueue) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a running coroutine has a task
-        self._gate = gate
-        self._task: asyncio.Task[Any] = task
-        self._cancelling = task.cancelling()
-        self._fired = False
-        self.seconds = queue.delay
-        self._entry: Deadline | asyncio.TimerHandle = queue.add(self._expire)
-
-    def cancel(self) -> None:
-        self._entry.cancel()
-
-    def caused_cancellation(self) -> bool:
-        """Take our cancellation back; false if somebody else cancelled the task as well."""
-        return self._fired and self._task.uncancel() <= self._cancelling
-
-    def _expire(self) -> None:
-        loop = self._task.get_loop()
-        renewed = self._gate.last_heard + self.seconds
-        if renewed > loop.time():
-            self._entry = loop.call_at(renewed, self._expire)
-        else:
-            self._fired = True
-            self._task.cancel()
-
-
-def _close_frame(code: int | None, reason: str) -> dict[str, Any]:
-    message: dict[str, Any] = {"type": "websocket.close"}
-    if code is not None:
-        message["code"] = int(code)
-    if reason:
-        message["reason"] = reason
+def _escape(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    text = message.get("text")
+    if text and text[0] == wire.MARK:
+        return {**message, "text": wire.MARK + text}
     return message
+
+
+def _close_frame(code: int | None) -> dict[str, Any]:
+    frame: dict[str, Any] = {"type": "websocket.close"}
+    return frame if code is None else {**frame, "code": int(code)}

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Handle:
     """A consumer's handle on its connection.
 
-    On a consumer that was never called (a unit test's), ``info`` is ``None``, ``groups`` is empty
-    and ``spawn`` starts a plain task.
+    On a consumer that was never called (a unit test's), ``info`` and ``rtt`` are ``None``,
+    ``groups`` is empty and ``spawn`` starts a plain task.
     """
 
     __slots__ = ("_driver",)
@@ -33,6 +33,16 @@ class Handle:
         if self._driver is None or not self._driver.link.is_over:
             return None
         return self._driver.link.info
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds that the last answered ping took, there and back.
+
+        ``None`` before the first answer, and for a client that gets no heartbeat.
+        """
+        if self._driver is None or self._driver.heartbeat is None:
+            return None
+        return self._driver.heartbeat.rtt
 
     @property
     def groups(self) -> frozenset[str]:

@@ -7,12 +7,13 @@ inbox is full it stops reading, and the server's own backpressure holds.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from .core.inbox import Inbox, Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .compat import Receive
     from .core.policies import InboxPolicy
     from .wheel import Wheel
@@ -25,6 +26,9 @@ class Owner(Protocol):
     """Whom the intake tells what it learns."""
 
     def heard(self) -> None: ...
+    async def answer(self, text: str) -> None: ...
+    def stopped_listening(self) -> None: ...
+    def listens_again(self) -> None: ...
     def client_left(self, message: Message) -> None: ...
     def receive_failed(self, error: Exception) -> None: ...
     def inbox_full(self, full_for: float) -> None: ...
@@ -32,7 +36,17 @@ class Owner(Protocol):
 
 
 class Intake:
-    """Everything that waits to be handled by one consumer."""
+    """Everything that waits to be handled by one consumer.
+
+    Attributes:
+        sift: Looks at each frame before it counts as the application's: returns the message that
+            does, or text to answer with (none, if empty) when it is not for the application.
+    """
+
+    __slots__ = (
+        "_event", "_inbox", "_is_discarding", "_is_over", "_layer_goes_first", "_loop", "_notices",
+        "_owner", "_policy", "_receive", "_waiters", "_wheel", "sift",
+    )  # fmt: skip
 
     def __init__(self, owner: Owner, receive: Receive, policy: InboxPolicy, wheel: Wheel) -> None:
         self._owner = owner
@@ -42,11 +56,13 @@ class Intake:
         self._inbox = Inbox(policy.frames, policy.bytes)
         # One event of the layer at a time, as in Channels: the layer's own capacity rules apply.
         self._event: Message | None = None
-        self._notices: deque[Message] = deque(maxlen=2)
+        self._notices: tuple[Message, ...] = ()
         self._layer_goes_first = False
         self._is_over = False
         self._is_discarding = False
         self._waiters: list[asyncio.Future[None]] = []
+        self._loop = asyncio.get_running_loop()
+        self.sift: Callable[[Message], Message | str] | None = None
 
     def __len__(self) -> int:
         return len(self._inbox)
@@ -63,14 +79,22 @@ class Intake:
             except Exception as error:  # noqa: BLE001  # a server's receive should not raise
                 self._owner.receive_failed(error)
                 return
-            if message["type"] == "websocket.disconnect":
-                self._owner.client_left(message)
-                return
             if message["type"] == "websocket.receive":
                 self._owner.heard()
+                if self.sift is not None:
+                    sifted = self.sift(message)
+                    if isinstance(sifted, str):
+                        if sifted:
+                            await self._owner.answer(sifted)
+                        continue
+                    message = sifted
+            elif message["type"] == "websocket.disconnect":
+                self._owner.client_left(message)
+                return
             if not self._is_discarding:
                 self._inbox.put(message)
-                self._wake()
+                if self._waiters:
+                    self._wake()
 
     async def read_layer(self, receive: Receive) -> None:
         """Read from the channel layer until cancelled."""
@@ -83,7 +107,7 @@ class Intake:
 
     def post(self, event: Message) -> None:
         """Add an event of our own. Of too many, the latest count."""
-        self._notices.append(event)
+        self._notices = (*self._notices[-1:], event)
         self._wake()
 
     def finish(self, *, discard: bool = False) -> None:
@@ -144,7 +168,9 @@ class Intake:
 
     def _take_event(self) -> Message | None:
         if self._notices:
-            return self._notices.popleft()
+            first, *rest = self._notices
+            self._notices = tuple(rest)
+            return first
         event, self._event = self._event, None
         if event is not None:
             self._wake()
@@ -155,20 +181,20 @@ class Intake:
     async def _wait_for_room(self) -> None:
         policy = self._policy
         warn_after = policy.warn_after
-        alarms = [
-            self._wheel.queue(warn_after).add(lambda: self._owner.inbox_full(warn_after)),
-        ]
+        alarms = [self._wheel.after(warn_after, lambda: self._owner.inbox_full(warn_after))]
         if policy.close_after is not None:
-            alarms.append(self._wheel.queue(policy.close_after).add(self._owner.inbox_stuck))
+            alarms.append(self._wheel.after(policy.close_after, self._owner.inbox_stuck))
+        self._owner.stopped_listening()
         try:
             while self._inbox.is_full:
                 await self._wait()
         finally:
+            self._owner.listens_again()
             for alarm in alarms:
                 alarm.cancel()
 
     async def _wait(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
+        waiter = self._loop.create_future()
         self._waiters.append(waiter)
         try:
             await waiter

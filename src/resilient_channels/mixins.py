@@ -14,7 +14,7 @@ from .arguments import build_frame, check_close_argument, check_frame
 from .conf import ATTRIBUTE, find_problems, get_policies
 from .core.codes import check_portable_close
 from .driver import Driver
-from .gate import is_guarded
+from .gate import find_owner
 from .handle import Handle
 from .traits import Traits, read_traits
 from .turns import collect_outcome
@@ -83,9 +83,16 @@ class _Mixin:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application. Scopes other than ``websocket`` are not touched."""
         call: Any = super().__call__  # type: ignore[misc]
-        if scope["type"] != "websocket" or is_guarded(send):
+        if scope["type"] != "websocket":
             await call(scope, receive, send)
             return
+        outer = find_owner(send)
+        if outer is not None:
+            raw = outer.hand_over(scope)
+            if raw is None:
+                await call(scope, receive, send)
+                return
+            scope, receive, send = raw
         cls = type(self)
         driver = Driver(self, cls._resilient_traits, scope, receive, send, get_policies(cls))
         self._resilient_driver = driver

@@ -1,99 +1,149 @@
-"""Deadlines that cost next to nothing while they are kept.
+"""Every deadline of every connection of an event loop, on one timer.
 
-``asyncio.timeout`` around every send would cost more than the send. But deadlines of one length
-expire in the order in which they were set, so a queue per length and loop, with one timer for its
-head, is enough: setting one is an insertion, meeting it a deletion.
+``loop.call_later`` for each would cost a timer handle, a heap of Python comparisons and a wake-up
+per deadline. Here time is cut into slots: setting a deadline is an insertion into its slot's
+dictionary, cancelling one a deletion, and one wake-up serves all that fall due together.
+
+The wheel also notices when the loop did not run: while somebody watches, it beats steadily, and
+what a beat is late is counted as ``stalled``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextvars import Context
+from heapq import heappop, heappush
 from weakref import WeakKeyDictionary
 
 Callback = Callable[[], None]
+
+SLOT = 1 / 64
+"""Seconds per slot: how late a deadline may be met. A power of two, so that sums stay exact."""
+
+STEADY = 0.25
+"""Seconds between two steady beats: a stall is measured that exactly."""
+
+TOLERANCE = 0.1
+"""Seconds that the loop may be late without its being called a stall."""
 
 
 class Deadline:
     """One deadline; cancel it by calling :meth:`cancel`, as often as you like."""
 
-    __slots__ = ("_callback", "_queue", "when")
+    __slots__ = ("_callback", "_slot")
 
-    def __init__(self, queue: DeadlineQueue, when: float, callback: Callback) -> None:
-        self._queue = queue
+    def __init__(self, slot: dict[Deadline, None], callback: Callback) -> None:
+        self._slot = slot
         self._callback: Callback | None = callback
-        self.when = when
 
     def cancel(self) -> None:
         """Forget the deadline. Effective until the callback has begun."""
         self._callback = None
-        self._queue.discard(self)
+        self._slot.pop(self, None)
 
     def fire(self) -> None:
         """Run the callback, unless the deadline was cancelled."""
-        if self._callback is not None:
-            self._callback()
-
-
-class DeadlineQueue:
-    """All deadlines of one length on one loop."""
-
-    __slots__ = ("_entries", "_is_armed", "delay")
-
-    def __init__(self, delay: float) -> None:
-        self._entries: dict[Deadline, None] = {}
-        self._is_armed = False
-        self.delay = delay
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def add(self, callback: Callback) -> Deadline:
-        """Call *callback* after this queue's delay, unless the deadline is cancelled."""
-        loop = asyncio.get_running_loop()
-        entry = Deadline(self, loop.time() + self.delay, callback)
-        self._entries[entry] = None
-        if not self._is_armed:
-            self._is_armed = True
-            # One timer serves many connections, so it runs in nobody's context.
-            loop.call_at(entry.when, self._expire, loop, context=Context())
-        return entry
-
-    def discard(self, entry: Deadline) -> None:
-        """Forget *entry*. The timer stays: it will look again when it fires."""
-        self._entries.pop(entry, None)
-
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # A timer may fire a clock resolution early; without the slack it would be set again for
-        # a moment that has all but come.
-        now = loop.time() + 1e-6
-        while self._entries:
-            entry = next(iter(self._entries))
-            if entry.when > now:
-                loop.call_at(entry.when, self._expire, loop, context=Context())
-                return
-            del self._entries[entry]
-            # Not here and now: one deadline's trouble is not another's.
-            loop.call_soon(entry.fire)
-        self._is_armed = False
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
 
 class Wheel:
-    """The deadline queues of one loop, one per length."""
+    """The deadlines of one loop.
+
+    Attributes:
+        stalled: Seconds that the loop has not run, in all, while somebody watched.
+    """
 
     def __init__(self) -> None:
-        self._queues: dict[float, DeadlineQueue] = {}
+        self._slots: dict[int, dict[Deadline, None]] = {}
+        self._order: list[int] = []  # a heap of the slots that exist
+        # The slot that the timer is set for. The handle itself would keep the loop alive.
+        self._armed: int | None = None
+        self._watchers: dict[object, None] = {}
+        self._steady: Deadline | None = None
+        self._expected = 0.0
+        self.stalled = 0.0
+        self.on_stall: Callable[[float], None] | None = None
 
-    def queue(self, delay: float) -> DeadlineQueue:
-        """The queue for deadlines *delay* seconds ahead. Delays come from settings: few."""
-        queue = self._queues.get(delay)
-        if queue is None:
-            queue = self._queues[delay] = DeadlineQueue(delay)
-        return queue
+    def __len__(self) -> int:
+        return sum(len(slot) for slot in self._slots.values())
+
+    def after(self, delay: float, callback: Callback) -> Deadline:
+        """Call *callback* in *delay* seconds, unless the deadline is cancelled."""
+        loop = asyncio.get_running_loop()
+        return self._add(loop, loop.time() + delay, callback)
+
+    def at(self, when: float, callback: Callback) -> Deadline:
+        """Call *callback* at *when* on the loop's clock, or a little later."""
+        return self._add(asyncio.get_running_loop(), when, callback)
+
+    def _add(self, loop: asyncio.AbstractEventLoop, when: float, callback: Callback) -> Deadline:
+        number = math.ceil(when / SLOT)
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = {}
+            heappush(self._order, number)
+            if self._armed is None or number < self._armed:
+                self._arm(loop, number)
+        deadline = Deadline(slot, callback)
+        slot[deadline] = None
+        return deadline
+
+    def _arm(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        self._armed = number
+        # One timer serves many connections, so it runs in nobody's context.
+        loop.call_at(number * SLOT, self._expire, loop, number, context=Context())
+
+    def _expire(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        if number != self._armed:
+            return  # an earlier deadline was set after this timer
+        now = loop.time()
+        self._note_lateness(now)
+        # A timer may fire a clock resolution early.
+        current = max(number, int(now / SLOT))
+        while self._order and self._order[0] <= current:
+            for deadline in self._slots.pop(heappop(self._order)):
+                # Not here and now: one deadline's trouble is not another's.
+                loop.call_soon(deadline.fire)
+        self._armed = None
+        if self._order:
+            self._arm(loop, self._order[0])
+
+    # --- is the loop running? ----------------------------------------------------------------
+
+    def watch(self, watcher: object) -> None:
+        """Measure stalls, from now until *watcher* has had enough."""
+        self._watchers[watcher] = None
+        if self._steady is None:
+            self._next_steady_beat()
+
+    def unwatch(self, watcher: object) -> None:
+        """*watcher* has had enough."""
+        self._watchers.pop(watcher, None)
+        if not self._watchers and self._steady is not None:
+            self._steady.cancel()
+            self._steady = None
+
+    def _next_steady_beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._expected = loop.time() + STEADY
+        self._steady = self._add(loop, self._expected, self._next_steady_beat)
+
+    def _note_lateness(self, now: float) -> None:
+        if self._steady is None:
+            return
+        late = now - self._expected
+        if late > TOLERANCE:
+            self.stalled += late
+            self._expected = now  # counted
+            if self.on_stall is not None:
+                self.on_stall(late)
 
 
-# Neither wheels nor queues refer to their loop: the loop owns them, not the reverse.
+# Wheels do not refer to their loop: the loop owns them, not the reverse.
 _wheels: WeakKeyDictionary[asyncio.AbstractEventLoop, Wheel] = WeakKeyDictionary()
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from resilient_channels.core.options import PolicyError
 from resilient_channels.core.policies import (
     SECTIONS,
     Policies,
-    PolicyError,
     build_section,
     option_names,
 )

@@ -67,9 +67,11 @@ class ConnectionClosed(ConnectionEvent):
     initiator: str = _doc("`client`, `server` or `network`.")
     certain: bool = _doc("False where the server cannot tell a clean close from a lost connection.")
     duration: float = _doc("Seconds since the handshake was accepted.")
-    received: int = _doc("Frames from the client.")
+    received: int = _doc("Frames from the client, without heartbeat answers and the like.")
     sent: int = _doc("Frames handed to the server.")
     unsent: int = _doc("Frames that were not written because the connection was over.")
+    ignored: int = _doc("Control frames of the client that came to nothing.")
+    rtt: float | None = _doc("Seconds of the last measured round trip; `None`: never measured.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,46 @@ class ConnectionStep(ConnectionEvent):
     level: ClassVar[int] = DEBUG
 
     step: str = _doc("What happened, in words.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeartbeatLost(ConnectionEvent):
+    """The peer gave no sign of life for `HEARTBEAT.timeout` after a ping, and was given up."""
+
+    name: ClassVar[str] = "heartbeat.timeout"
+    level: ClassVar[int] = INFO
+    topic: ClassVar[str] = "heartbeat"
+
+    silent_for: float = _doc("Seconds since its last frame.")
+    rtt: float | None = _doc("Seconds of the last measured round trip; `None`: never measured.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ControlIgnored(ConnectionEvent):
+    """The first control frame of a connection that came to nothing."""
+
+    name: ClassVar[str] = "control.ignored"
+    level: ClassVar[int] = INFO
+    topic: ClassVar[str] = "heartbeat"
+
+    cause: str = _doc(
+        "`not json`, `malformed`, `unknown type`, `too long`, `before hello`, `unasked` (a pong or "
+        "a second hello) or `too many`."
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoopStalled(Event):
+    """The event loop did not run for a second or more; no peer is blamed for that time.
+
+    Noticed while a connection has a heartbeat or an idle limit.
+    """
+
+    name: ClassVar[str] = "loop.stalled"
+    level: ClassVar[int] = WARNING
+    topic: ClassVar[str] = "heartbeat"
+
+    seconds: float = _doc("How long.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,6 +300,7 @@ class LayerJoinFailed(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     ConnectionOpened, ConnectionRefused, ConnectionClosed, ConnectionStep,
+    HeartbeatLost, ControlIgnored, LoopStalled,
     SendDropped, SendTimedOut,
     InboxFull, InputRejected, HandlerFailed, HandlerCutOff, EventUnhandled, TaskFailed,
     TeardownFailed,

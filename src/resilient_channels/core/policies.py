@@ -7,35 +7,22 @@ metadata is the line in the settings reference.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+from .options import (
+    check_choice,
+    check_count,
+    check_seconds,
+    check_text,
+    check_texts,
+    option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ErrorMode = Literal["isolate", "close", "raise"]
-
-
-class PolicyError(ValueError):
-    """An option that does not exist, or a value that makes no sense."""
-
-
-def _option(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
-
-
-def _check_seconds(section: str, name: str, value: object, *, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    valid = isinstance(value, int | float) and not isinstance(value, bool)
-    # "not >" instead of "<=": NaN is refused too.
-    if not valid or not cast("float", value) > 0 or value == float("inf"):
-        allowed = "a positive number of seconds" + (" or None (off)" if optional else "")
-        raise PolicyError(f"{section}.{name} must be {allowed}, not {value!r}")
-
-
-def _check_count(section: str, name: str, value: object, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise PolicyError(f"{section}.{name} must be a whole number >= {least}, not {value!r}")
+HeartbeatMode = Literal["auto", "always", "off"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,14 +31,102 @@ class SendPolicy:
 
     section: ClassVar[str] = "SEND"
 
-    deadline: float | None = _option(
+    deadline: float | None = option(
         30.0,
         "Seconds one send may block before the peer is given up (code 3420). Any frame from the "
         "peer starts the time anew. `None`: no limit.",
     )
 
     def __post_init__(self) -> None:
-        _check_seconds(self.section, "deadline", self.deadline, optional=True)
+        check_seconds(self.section, "deadline", self.deadline, optional=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeartbeatPolicy:
+    """How a connection finds out whether its client is still there."""
+
+    section: ClassVar[str] = "HEARTBEAT"
+
+    mode: HeartbeatMode = option(
+        "auto",
+        "`auto`: clients that speak the wire protocol, and others if both `ping` and `pong` are "
+        "set. `always`: every client, with `ping`. `off`: none. Never a client under another "
+        "subprotocol.",
+    )
+    interval: float = option(25.0, "Seconds between two pings. Keep it below a proxy's idle limit.")
+    timeout: float = option(
+        20.0,
+        "Seconds without any frame after a ping, until the peer is given up (code 3408). Time in "
+        "which the event loop did not run does not count.",
+    )
+    ping: str | None = option(
+        None, "Text of a ping for clients that do not speak the wire protocol. `None`: no pings."
+    )
+    pong: str | None = option(
+        None, "Text that such clients answer with. It does not reach the consumer."
+    )
+    reply: Mapping[str, str] = option(
+        dict,
+        'Pings of clients, and what to answer: `{"<ping>": "<pong>"}`. Answered while a handler '
+        "runs; they do not reach the consumer.",
+    )
+    proxy_idle_timeout: float | None = option(
+        None,
+        "Seconds after which a proxy in front of the server closes an idle connection. Only for "
+        "`manage.py check`, which compares `interval` with it.",
+    )
+
+    def __post_init__(self) -> None:
+        check_choice(self.section, "mode", self.mode, get_args(HeartbeatMode))
+        check_seconds(self.section, "interval", self.interval)
+        check_seconds(self.section, "timeout", self.timeout)
+        check_seconds(self.section, "proxy_idle_timeout", self.proxy_idle_timeout, optional=True)
+        for name in ("ping", "pong"):
+            check_text(self.section, name, getattr(self, name))
+        check_texts(self.section, "reply", self.reply)
+
+    @property
+    def contradiction(self) -> str | None:
+        """What two options of this section have against each other, in a sentence."""
+        if self.mode == "always" and self.ping is None:
+            return f"{self.section}.mode 'always' needs {self.section}.ping, the text to send"
+        if self.pong is not None and self.ping is None:
+            return f"{self.section}.pong without {self.section}.ping: nobody is asked"
+        if self.ping is not None and self.pong is None and self.mode == "auto":
+            return (
+                f"{self.section}.ping without {self.section}.pong is not sent in mode 'auto', "
+                "because nobody could tell whether a client understands it"
+            )
+        limit = self.proxy_idle_timeout
+        if limit is not None and self.interval >= limit:
+            return (
+                f"{self.section}.interval is {self.interval}, but "
+                f"{self.section}.proxy_idle_timeout says that a proxy closes idle connections "
+                f"after {limit} seconds; set the interval to {limit / 2:g} or less"
+            )
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LifetimePolicy:
+    """How long a connection may be silent, and how old it may become."""
+
+    section: ClassVar[str] = "LIFETIME"
+
+    idle_timeout: float | None = option(
+        None,
+        "Seconds without any frame from the client, heartbeat answers included, before the "
+        "connection is closed (3440). `None`: no limit.",
+    )
+    max_age: float | None = option(
+        None,
+        "Seconds after which a connection is closed (3513) so that the client comes back, up to a "
+        "tenth early so that not all come at once. `None`: no limit.",
+    )
+
+    def __post_init__(self) -> None:
+        check_seconds(self.section, "idle_timeout", self.idle_timeout, optional=True)
+        check_seconds(self.section, "max_age", self.max_age, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,21 +135,21 @@ class InboxPolicy:
 
     section: ClassVar[str] = "INBOX"
 
-    frames: int = _option(8, "Frames read ahead while a handler runs.")
-    bytes: int = _option(
+    frames: int = option(8, "Frames read ahead while a handler runs.")
+    bytes: int = option(
         262_144, "Bytes (characters, for text) read ahead. One frame of any size always fits."
     )
-    warn_after: float = _option(30.0, "Seconds the inbox may stay full before a warning is logged.")
-    close_after: float | None = _option(
+    warn_after: float = option(30.0, "Seconds the inbox may stay full before a warning is logged.")
+    close_after: float | None = option(
         300.0,
         "Seconds the inbox may stay full before the connection is closed (3503). `None`: no limit.",
     )
 
     def __post_init__(self) -> None:
-        _check_count(self.section, "frames", self.frames, least=1)
-        _check_count(self.section, "bytes", self.bytes, least=1)
-        _check_seconds(self.section, "warn_after", self.warn_after)
-        _check_seconds(self.section, "close_after", self.close_after, optional=True)
+        check_count(self.section, "frames", self.frames, least=1)
+        check_count(self.section, "bytes", self.bytes, least=1)
+        check_seconds(self.section, "warn_after", self.warn_after)
+        check_seconds(self.section, "close_after", self.close_after, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,14 +158,14 @@ class HandshakePolicy:
 
     section: ClassVar[str] = "HANDSHAKE"
 
-    timeout: float | None = _option(
+    timeout: float | None = option(
         30.0,
         "Seconds from `websocket.connect` to `accept()` or `close()` before the handshake is "
         "refused. `None`: no limit.",
     )
 
     def __post_init__(self) -> None:
-        _check_seconds(self.section, "timeout", self.timeout, optional=True)
+        check_seconds(self.section, "timeout", self.timeout, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,32 +174,28 @@ class ErrorsPolicy:
 
     section: ClassVar[str] = "ERRORS"
 
-    mode: ErrorMode = _option(
+    mode: ErrorMode = option(
         "isolate",
         "`isolate`: log, count, carry on. `close`: the first error closes the connection. `raise`: "
         "Channels' way, the exception leaves the application (after cleanup); for tests.",
     )
-    budget: int = _option(
+    budget: int = option(
         5, "Errors that a connection survives within `window`; one more closes it."
     )
-    window: float = _option(60.0, "Seconds after which an error no longer counts.")
-    bad_input_reply: str | None = _option(
+    window: float = option(60.0, "Seconds after which an error no longer counts.")
+    bad_input_reply: str | None = option(
         None, "Fixed text sent to the client whose frame could not be read. `None`: nothing."
     )
-    error_reply: str | None = _option(
+    error_reply: str | None = option(
         None, "Fixed text sent to the client whose frame made a handler fail. `None`: nothing."
     )
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(ErrorMode):
-            allowed = ", ".join(repr(mode) for mode in get_args(ErrorMode))
-            raise PolicyError(f"{self.section}.mode must be one of {allowed}, not {self.mode!r}")
-        _check_count(self.section, "budget", self.budget, least=0)
-        _check_seconds(self.section, "window", self.window)
+        check_choice(self.section, "mode", self.mode, get_args(ErrorMode))
+        check_count(self.section, "budget", self.budget, least=0)
+        check_seconds(self.section, "window", self.window)
         for name in ("bad_input_reply", "error_reply"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, str):
-                raise PolicyError(f"{self.section}.{name} must be a str or None, not {value!r}")
+            check_text(self.section, name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,26 +204,26 @@ class LayerPolicy:
 
     section: ClassVar[str] = "LAYER"
 
-    deadline: float = _option(
+    deadline: float = option(
         5.0,
         "Seconds a `group_send`, `send`, `group_add` or `group_discard` may take in all, retries "
         "included; then it fails with `LayerUnavailable`, or is done later (group membership).",
     )
-    probe: float = _option(
+    probe: float = option(
         5.0,
         "Seconds between two checks that group messages still arrive in this process. A lost one "
         "means that membership was lost, and every group is joined again.",
     )
-    hold: float | None = _option(
+    hold: float | None = option(
         None,
         "Seconds a connection is kept while the layer is down before it is closed (3504). `None`: "
         "for ever.",
     )
 
     def __post_init__(self) -> None:
-        _check_seconds(self.section, "deadline", self.deadline)
-        _check_seconds(self.section, "probe", self.probe)
-        _check_seconds(self.section, "hold", self.hold, optional=True)
+        check_seconds(self.section, "deadline", self.deadline)
+        check_seconds(self.section, "probe", self.probe)
+        check_seconds(self.section, "hold", self.hold, optional=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +232,7 @@ class TeardownPolicy:
 
     section: ClassVar[str] = "TEARDOWN"
 
-    timeout: float = _option(
+    timeout: float = option(
         8.0,
         "Seconds from the end of the connection to the end of its cleanup. Three quarters are for "
         "the handler that is still running, the rest to `on_disconnect` handlers, `disconnect()`, "
@@ -169,13 +240,15 @@ class TeardownPolicy:
     )
 
     def __post_init__(self) -> None:
-        _check_seconds(self.section, "timeout", self.timeout)
+        check_seconds(self.section, "timeout", self.timeout)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policies:
     """All sections; each attribute is named after its section."""
 
+    heartbeat: HeartbeatPolicy = field(default_factory=HeartbeatPolicy)
+    lifetime: LifetimePolicy = field(default_factory=LifetimePolicy)
     send: SendPolicy = field(default_factory=SendPolicy)
     inbox: InboxPolicy = field(default_factory=InboxPolicy)
     handshake: HandshakePolicy = field(default_factory=HandshakePolicy)
@@ -187,14 +260,15 @@ class Policies:
 SECTIONS: dict[str, type[Any]] = {
     policy.section: policy
     for policy in (
-        SendPolicy, InboxPolicy, HandshakePolicy, ErrorsPolicy, LayerPolicy, TeardownPolicy,
+        HeartbeatPolicy, LifetimePolicy, SendPolicy, InboxPolicy, HandshakePolicy, ErrorsPolicy,
+        LayerPolicy, TeardownPolicy,
     )
 }  # fmt: skip
 
 
 def option_names(section: str) -> tuple[str, ...]:
     """The keys that a section knows."""
-    return tuple(option.name for option in fields(SECTIONS[section]))
+    return tuple(known.name for known in fields(SECTIONS[section]))
 
 
 def build_section(section: str, values: Mapping[str, Any]) -> Any:

@@ -1,0 +1,76 @@
+"""Awaiting something with a deadline that costs nothing unless there is a wait."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    from .wheel import Deadline, Wheel
+
+
+def begin(awaitable: Awaitable[object]) -> tuple[Generator[Any, Any, object], Any] | None:
+    """Run *awaitable* up to its first wait; ``None`` if it is done without one.
+
+    What is returned must be given to :func:`finish`, in the same task.
+    """
+    steps = awaitable.__await__()
+    try:
+        return steps, steps.send(None)
+    except StopIteration:
+        return None
+
+
+@types.coroutine
+def finish(steps: Generator[Any, Any, object], wait: Any) -> Generator[Any, Any, None]:
+    """Go on with what :func:`begin` has begun."""
+    while True:
+        try:
+            try:
+                value = yield wait
+            except BaseException as error:  # noqa: BLE001  # cancellation, too, is for the awaited
+                wait = steps.throw(error)
+            else:
+                wait = steps.send(value)
+        except StopIteration:
+            return
+
+
+class Patience:
+    """Interrupts the task that waits, unless there is a sign of life in time.
+
+    Cancels and takes the cancellation back, as :func:`asyncio.timeout` does, but without a timer
+    of its own.
+    """
+
+    __slots__ = ("_cancelling", "_entry", "_fired", "_last_sign", "_seconds", "_task", "_wheel")
+
+    def __init__(self, wheel: Wheel, seconds: float, last_sign: Callable[[], float]) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a running coroutine has a task
+        self._wheel = wheel
+        self._seconds = seconds
+        self._last_sign = last_sign
+        self._task: asyncio.Task[Any] = task
+        self._cancelling = task.cancelling()
+        self._fired = False
+        self._entry: Deadline = wheel.after(seconds, self._expire)
+
+    def cancel(self) -> None:
+        """The wait is over."""
+        self._entry.cancel()
+
+    def ran_out(self) -> bool:
+        """Take our cancellation back; false if somebody else cancelled the task as well."""
+        return self._fired and self._task.uncancel() <= self._cancelling
+
+    def _expire(self) -> None:
+        renewed = self._last_sign() + self._seconds
+        if renewed > self._task.get_loop().time():
+            self._entry = self._wheel.at(renewed, self._expire)
+        else:
+            self._fired = True
+            self._task.cancel()

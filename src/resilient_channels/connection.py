@@ -1,0 +1,296 @@
+"""One WebSocket connection at work: a Link, the way in, the way out, and limits on both.
+
+It knows nothing of what runs on it; ``driver.py`` puts a consumer there, ``middleware.py`` any
+ASGI application. Whatever ends the connection, the cleanup runs exactly once, in a task of its
+own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+from channels.exceptions import StopConsumer
+
+from . import compat
+from .conversation import Conversation
+from .core import events
+from .core.codes import CloseCode
+from .core.disconnects import DisconnectKind, classify
+from .core.link import Link
+from .departure import Departure
+from .ending import Ending
+from .gate import SendGate
+from .heartbeat import Heartbeat
+from .intake import Intake
+from .lifetime import Lifetime
+from .observers import notify
+from .registry import registry
+from .turns import is_in_handler
+from .wheel import get_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from .core.inbox import Message
+    from .core.policies import Policies
+
+DISCONNECT = "websocket.disconnect"
+
+
+class Connection:
+    """Carries one application through one connection.
+
+    Attributes:
+        failure: What ended the application's work, if it raised or was cancelled.
+        client_message: The server's report that the connection is over, once it came.
+        refusal: Why the handshake was refused, if not by the application.
+        handling: Type of the message that is being handled.
+        is_listening: Whether frames are being read; not while handlers are far behind.
+        heartbeat: Set once the handshake is accepted, if this client gets one.
+    """
+
+    __slots__ = (
+        "_context", "_settled", "_teardown", "client_message", "consumer_name", "conversation",
+        "departure", "executor", "failure", "gate", "handling", "heartbeat", "id", "intake",
+        "is_listening", "lifetime", "link", "loop", "policies", "readers", "refusal", "scope",
+        "wheel", "who",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        scope: Mapping[str, Any],
+        receive: compat.Receive,
+        send: compat.Send,
+        policies: Policies,
+    ) -> None:
+        self.id = registry.next_id()
+        self.consumer_name = name
+        self.who = {"connection": self.id, "consumer": name}
+        self.policies = policies
+        self.loop = asyncio.get_running_loop()
+        self.wheel = get_wheel(self.loop)
+        self.link = Link()
+        self.gate = SendGate(self, self.link, send, self.wheel, policies.send.deadline)
+        self.intake = Intake(self, receive, policies.inbox, self.wheel)
+        self.conversation = Conversation(self)
+        self.scope = self.conversation.read_offer(scope)
+        self.departure = Departure(self)
+        self.heartbeat: Heartbeat | None = None
+        self.lifetime: Lifetime | None = None
+        self.readers: set[asyncio.Task[None]] = set()
+        self.executor = compat.read_executor()
+        self.failure: BaseException | None = None
+        self.client_message: Message | None = None
+        self.refusal: str | None = None
+        self.handling: str | None = None
+        self.is_listening = True
+        self._context = copy_context()
+        self._settled: asyncio.Future[None] | None = None
+        self._teardown: asyncio.Task[None] | None = None
+
+    # --- the connection, start to end ----------------------------------------------------------
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run the application's *work*; return, or raise, after everything is cleaned up."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a running coroutine has a task
+        registry.add(self)
+        self.departure.watch(task)
+        self.start_reading()
+        try:
+            await work()
+        except StopConsumer:
+            pass
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            self.failure = error
+        if self.departure.take_back() and isinstance(self.failure, asyncio.CancelledError):
+            self.failure = None
+        await self.clean_up()
+        if isinstance(self.failure, asyncio.CancelledError):
+            await registry.wait_for_cleanups(self.policies.teardown.timeout)
+        if self.failure is not None:
+            raise self.failure
+
+    def start_reading(self) -> None:
+        """Read the client from now on."""
+        self.spawn_reader(self.intake.read_client(), "client")
+
+    def hand_over(
+        self, scope: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], compat.Receive, compat.Send] | None:
+        """What the server gave us, for a consumer further inside that would rather have it raw.
+
+        ``None``: this connection stays ours, and whoever is inside passes through it.
+        """
+        return None
+
+    async def clean_up(self) -> None:
+        """Run the cleanup, or wait for the one that is under way."""
+        teardown = self._ensure_teardown(copy_context())
+        while not teardown.done():
+            try:
+                await asyncio.shield(teardown)
+            except asyncio.CancelledError as error:
+                # The cleanup is bounded, so being cancelled does not cut it short.
+                self.failure = self.failure or error
+
+    def abandon(self) -> None:
+        """The application ignores its cancellation: clean up without it."""
+        self._ensure_teardown(self._context)
+
+    def _ensure_teardown(self, context: Context) -> asyncio.Task[None]:
+        if self._teardown is None:
+            self.departure.finish()
+            self._teardown = self.loop.create_task(self._make_ending().run(), context=context)
+            registry.keep(self._teardown)
+        return self._teardown
+
+    def _make_ending(self) -> Ending:
+        return Ending(self)
+
+    # --- closing for a reason of our own -------------------------------------------------------
+
+    async def close(self, code: int | None, kind: DisconnectKind) -> None:
+        """Close; a server that refuses is not waited for."""
+        try:
+            await self.gate.close(code, kind, farewell=self.conversation.farewell(code))
+        except Exception as error:  # noqa: BLE001  # servers raise five different classes here
+            self.tell_step(f"the server refused our close frame: {type(error).__name__}")
+
+    def close_soon(self, code: int, kind: DisconnectKind, *, discard: bool = True) -> None:
+        """Close from a timer; with *discard*, what was read and not handled is dropped."""
+        self.intake.finish(discard=discard)
+        registry.keep(self.loop.create_task(self.close(code, kind)))
+
+    def _give_up(self, code: int, event: events.ConnectionEvent) -> None:
+        """Nothing will come of waiting for this peer any longer."""
+        if self.link.give_up(DisconnectKind.TIMEOUT, code):
+            notify(event)
+            self.departure.begin()
+            registry.keep(self.loop.create_task(self.gate.close_abandoned(code)))
+
+    # --- what the gate reports -----------------------------------------------------------------
+
+    def accepting(self, message: Message) -> tuple[Message, str | None]:
+        """The application accepts the handshake: what to send, and to greet the client with."""
+        return self.conversation.accepting(message)
+
+    def choose_heartbeat(self, *, negotiated: bool, foreign: bool) -> Heartbeat | None:
+        """Decide whether this client is asked for signs of life, and in which words."""
+        policy = self.policies.heartbeat
+        if policy.mode == "off" or foreign:
+            return None
+        if negotiated:
+            self.heartbeat = Heartbeat(self, None, is_trusting=False)
+        elif policy.ping is not None and (policy.mode == "always" or policy.pong is not None):
+            self.heartbeat = Heartbeat(self, policy.ping, is_trusting=policy.mode == "auto")
+        return self.heartbeat
+
+    def opened(self) -> None:
+        """The handshake was accepted."""
+        if self.heartbeat is not None:
+            self.wheel.on_stall = _report_stall
+            self.heartbeat.start()
+        limits = self.policies.lifetime
+        if limits.idle_timeout is not None or limits.max_age is not None:
+            self.lifetime = Lifetime(self)
+            self.lifetime.start()
+        notify(events.ConnectionOpened(**self.who))
+
+    def went_over(self) -> None:
+        """Nothing can be written any more: we closed, or a send failed."""
+        self.tell_step(f"no more writing: {self.link.state.value}")
+        self.departure.begin()
+
+    def excuses_sender(self) -> bool:
+        """Whether a sender that comes too late may go on as if nothing had happened."""
+        return is_in_handler()
+
+    def send_dropped(self) -> None:
+        """A frame was not written because the connection is over."""
+        notify(events.SendDropped(**self.who))
+
+    def send_timed_out(self, deadline: float) -> None:
+        """The server did not take a frame in time: the peer does not read."""
+        event = events.SendTimedOut(**self.who, deadline=deadline)
+        self._give_up(CloseCode.SLOW_CONSUMER.value, event)
+
+    # --- what intake and heartbeat report ------------------------------------------------------
+
+    def heard(self) -> None:
+        """A frame came in."""
+        self.gate.last_heard = self.loop.time()
+        self.link.received += 1
+
+    async def answer(self, text: str) -> None:
+        """Answer a frame that is not for the application. Until then nothing more is read."""
+        self.stopped_listening()
+        try:
+            await self.gate.say(text)
+        except Exception as error:  # noqa: BLE001  # servers raise five different classes here
+            self.tell_step(f"the server refused an answer: {type(error).__name__}")
+        finally:
+            self.listens_again()
+
+    def stopped_listening(self) -> None:
+        """Nothing is read for a while, so silence says nothing about the peer."""
+        self.is_listening = False
+
+    def listens_again(self) -> None:
+        """Reading goes on; the peer's silence is counted from now."""
+        self.is_listening = True
+        self.gate.last_heard = self.loop.time()
+
+    def client_left(self, message: Message) -> None:
+        """The server reported the end of the connection."""
+        self.client_message = message
+        info = classify(message, compat.read_dialect(self.scope))
+        self.tell_step(f"the server reported {message.get('code')!r}: {info.kind.value}")
+        self.link.peer_left(info)
+        self.departure.begin()
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+    async def wait_until_left(self) -> None:
+        """Wait until the server has reported the end of the connection."""
+        if self.client_message is None:
+            if self._settled is None:
+                self._settled = self.loop.create_future()
+            await self._settled
+
+    def receive_failed(self, error: Exception) -> None:
+        """The server's ``receive`` raised, as none should."""
+        self.tell_step(f"the server's receive raised {type(error).__name__}")
+        self.client_left({"type": DISCONNECT, "code": CloseCode.ABNORMAL.value})
+
+    def inbox_full(self, full_for: float) -> None:
+        """Handlers have been slower than the client for a while."""
+        notify(events.InboxFull(**self.who, full_for=full_for, frames=len(self.intake)))
+
+    def inbox_stuck(self) -> None:
+        """Handlers have been slower than the client for too long."""
+        self.close_soon(CloseCode.OVERLOAD, DisconnectKind.ERROR)
+
+    def peer_lost(self, silent_for: float, rtt: float | None) -> None:
+        """The peer gave no sign of life in time."""
+        event = events.HeartbeatLost(**self.who, silent_for=round(silent_for, 3), rtt=rtt)
+        self._give_up(CloseCode.HEARTBEAT_TIMEOUT.value, event)
+
+    def tell_step(self, step: str) -> None:
+        """At DEBUG a connection tells the story of its end."""
+        notify(events.ConnectionStep(**self.who, step=step))
+
+    def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a task that fills the intake until the cleanup ends it."""
+        task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
+        self.readers.add(task)
+        task.add_done_callback(self.readers.discard)
+        return task
+
+
+def _report_stall(seconds: float) -> None:
+    if seconds >= 1.0:
+        notify(events.LoopStalled(seconds=round(seconds, 3)))

@@ -1,0 +1,140 @@
+"""What is said on a connection beside the application's frames: control frames and app pings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .core import events, wire
+from .core.codes import REGISTRY, CloseCode
+from .core.subprotocols import Offer, read_offer
+from .observers import notify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .connection import Connection
+    from .core.inbox import Message
+
+FRAMES_PER_SECOND = 20
+"""Control frames of a client that are read within a second; more are counted, and that is all."""
+
+NO_ANSWER = ""
+
+
+class Conversation:
+    """The part of a connection that the application does not see.
+
+    Attributes:
+        is_negotiated: Whether the client asked for the wire protocol and was given it.
+        taken: Frames of the client that were not for the application.
+        ignored: Those among them that came to nothing.
+    """
+
+    __slots__ = (
+        "_connection", "_has_greeted", "_in_second", "_offer", "_second", "ignored",
+        "is_negotiated", "taken",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._offer: Offer | None = None
+        self.is_negotiated = False
+        self._has_greeted = False
+        self._second = 0.0
+        self._in_second = 0
+        self.taken = 0
+        self.ignored = 0
+
+    # --- the handshake -------------------------------------------------------------------------
+
+    def read_offer(self, scope: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The scope as the application gets to see it; the same one for an ordinary client."""
+        self._offer = read_offer(scope.get("subprotocols") or ())
+        if self._offer is None:
+            return scope
+        return {**scope, "subprotocols": list(self._offer.visible)}
+
+    def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+        """The application's ``accept``, translated, and what to greet the client with."""
+        chosen = message.get("subprotocol")
+        if self._offer is not None:
+            answer, self.is_negotiated = self._offer.answer(chosen)
+            message = {**message, "subprotocol": answer}
+        heartbeat = self._connection.choose_heartbeat(
+            negotiated=self.is_negotiated, foreign=bool(chosen) and not self.is_negotiated
+        )
+        policy = self._connection.policies.heartbeat
+        if self.is_negotiated or policy.reply or heartbeat is not None:
+            self._connection.intake.sift = self.sift
+        if not self.is_negotiated:
+            return message, None
+        self._connection.gate.escapes = True
+        if heartbeat is None:
+            return message, wire.encode_hello(self._connection.id, None, None)
+        hello = wire.encode_hello(self._connection.id, policy.interval, policy.timeout)
+        return message, hello
+
+    def farewell(self, code: int | None) -> str | None:
+        """What to say before we close with *code*, if the client understands it.
+
+        Nothing for a code of the application's own: what follows from that only the client knows.
+        """
+        known = REGISTRY.get(code) if code is not None else None
+        if known is None or not self.is_negotiated or known.code == CloseCode.NORMAL:
+            return None
+        return wire.encode_bye(known.code, known.name, known.verdict.value, after_ms=0)
+
+    # --- frames of the client ------------------------------------------------------------------
+
+    def sift(self, message: Message) -> Message | str:
+        """The message, if it is for the application; else what to answer (perhaps nothing)."""
+        text = message.get("text")
+        if not text:
+            return message
+        if self.is_negotiated and text[0] == wire.MARK:
+            if text[1:2] == wire.MARK:
+                return {**message, "text": text[1:]}
+            self.taken += 1
+            return self._obey(text)
+        policy = self._connection.policies.heartbeat
+        reply = policy.reply.get(text)
+        if reply is not None:
+            self.taken += 1
+            return reply
+        heartbeat = self._connection.heartbeat
+        if text == policy.pong and heartbeat is not None and not self.is_negotiated:
+            self.taken += 1
+            heartbeat.answered()
+            return NO_ANSWER
+        return message
+
+    def _obey(self, text: str) -> str:
+        now = self._connection.loop.time()
+        if now - self._second >= 1.0:
+            self._second, self._in_second = now, 0
+        self._in_second += 1
+        if self._in_second > FRAMES_PER_SECOND:
+            return self._ignore("too many")
+        try:
+            frame = wire.decode(text)
+        except wire.WireError as error:
+            return self._ignore(str(error))
+        if isinstance(frame, wire.Hello):
+            if self._has_greeted:
+                return self._ignore("unasked")
+            self._has_greeted = True
+            return NO_ANSWER
+        if not self._has_greeted:
+            return self._ignore("before hello")
+        if isinstance(frame, wire.Ping):
+            return wire.encode_pong(frame.nonce)
+        heartbeat = self._connection.heartbeat
+        if heartbeat is None or not heartbeat.answered(frame.nonce):
+            return self._ignore("unasked")
+        return NO_ANSWER
+
+    def _ignore(self, cause: str) -> str:
+        if not self.ignored:
+            notify(events.ControlIgnored(**self._connection.who, cause=cause))
+        self.ignored += 1
+        return NO_ANSWER

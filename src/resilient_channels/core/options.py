@@ -1,0 +1,58 @@
+"""What the policies are made of: options with a line of documentation, and checks of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Any, cast
+
+
+class PolicyError(ValueError):
+    """An option that does not exist, or a value that makes no sense."""
+
+
+def option(default: Any, doc: str) -> Any:
+    """A field with its line in the settings reference; a callable *default* is a factory."""
+    metadata = {"doc": doc}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def check_seconds(section: str, name: str, value: object, *, optional: bool = False) -> None:
+    """Refuse what is no positive, finite number of seconds."""
+    if value is None and optional:
+        return
+    valid = isinstance(value, int | float) and not isinstance(value, bool)
+    # "not >" instead of "<=": NaN is refused too.
+    if not valid or not cast("float", value) > 0 or value == float("inf"):
+        allowed = "a positive number of seconds" + (" or None (off)" if optional else "")
+        raise PolicyError(f"{section}.{name} must be {allowed}, not {value!r}")
+
+
+def check_count(section: str, name: str, value: object, *, least: int) -> None:
+    """Refuse what is no whole number of at least *least*."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise PolicyError(f"{section}.{name} must be a whole number >= {least}, not {value!r}")
+
+
+def check_choice(section: str, name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse what is none of *choices*."""
+    if value not in choices:
+        allowed = ", ".join(repr(choice) for choice in choices)
+        raise PolicyError(f"{section}.{name} must be one of {allowed}, not {value!r}")
+
+
+def check_text(section: str, name: str, value: object) -> None:
+    """Refuse what is neither text nor ``None``."""
+    if value is not None and not isinstance(value, str):
+        raise PolicyError(f"{section}.{name} must be a str or None, not {value!r}")
+
+
+def check_texts(section: str, name: str, value: object) -> None:
+    """Refuse what does not map text to text."""
+    if isinstance(value, Mapping) and all(
+        isinstance(text, str) for pair in value.items() for text in pair
+    ):
+        return
+    raise PolicyError(f"{section}.{name} must be a dict of str to str, not {value!r}")

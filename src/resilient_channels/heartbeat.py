@@ -1,0 +1,119 @@
+"""The heartbeat of one connection: pings on the wheel, and an end for a peer that is silent."""
+
+from __future__ import annotations
+
+from random import random
+from typing import TYPE_CHECKING
+
+from . import compat
+from .core import wire
+from .core.link import State
+from .core.liveness import Liveness
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .connection import Connection
+    from .wheel import Deadline
+
+LOOK_AGAIN = 0.5
+"""Seconds between the end of our patience and the verdict: after a stall that was not noticed,
+what the peer has sent meanwhile is read by then."""
+
+
+class Heartbeat:
+    """Asks the peer for signs of life, and gives it up when none come.
+
+    Nothing here waits for a handler, and a ping that cannot be written holds nobody up.
+
+    Args:
+        ping: The frame to send; ``None``: the wire protocol's.
+        is_trusting: Whether a peer that has never answered may be one that never will.
+    """
+
+    __slots__ = (
+        "_beat_timer", "_check_timer", "_connection", "_has_answered", "_is_last_look",
+        "_is_trusting", "_liveness", "_ping", "_sending",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, ping: str | None, *, is_trusting: bool) -> None:
+        policy = connection.policies.heartbeat
+        self._connection = connection
+        self._ping = ping
+        self._is_trusting = is_trusting
+        self._liveness = Liveness(policy.interval, policy.timeout)
+        self._has_answered = False
+        self._is_last_look = False
+        self._beat_timer: Deadline | None = None
+        self._check_timer: Deadline | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds of the last measured round trip."""
+        return self._liveness.rtt
+
+    def start(self) -> None:
+        """The connection is open."""
+        wheel = self._connection.wheel
+        wheel.watch(self)
+        self._beat_timer = wheel.after(self._liveness.first_delay(random()), self._beat)
+
+    def stop(self) -> None:
+        """The connection is over."""
+        self._connection.wheel.unwatch(self)
+        for timer in (self._beat_timer, self._check_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def answered(self, nonce: wire.Nonce | None = None) -> bool:
+        """The peer answered a ping; false if nobody asked."""
+        now = self._connection.loop.time()
+        self._has_answered = True
+        if nonce is None:
+            return self._liveness.answered_unnamed(now)
+        return self._liveness.answered(nonce, now)
+
+    def _beat(self) -> None:
+        connection = self._connection
+        if connection.link.state is not State.OPEN:
+            return
+        wheel, liveness = connection.wheel, self._liveness
+        rtt = liveness.rtt
+        nonce = liveness.beat(connection.loop.time(), wheel.stalled, connection.gate.last_heard)
+        # One ping at a time: if the last one could not be written yet, the peer does not read.
+        if self._sending is None or self._sending.done():
+            text = wire.encode_ping(nonce, rtt) if self._ping is None else self._ping
+            self._sending = compat.start_eagerly(connection.loop, self._send(text))
+        self._beat_timer = wheel.after(liveness.next_delay(random()), self._beat)
+        if self._check_timer is None:
+            self._check_timer = wheel.after(liveness.timeout, self._check)
+
+    async def _send(self, text: str) -> None:
+        try:
+            await self._connection.gate.say(text)
+        except Exception as error:  # noqa: BLE001  # servers raise five different classes here
+            self._connection.tell_step(f"the server refused a ping: {type(error).__name__}")
+
+    def _check(self) -> None:
+        connection = self._connection
+        self._check_timer = None
+        if connection.link.state is not State.OPEN:
+            return
+        now, heard = connection.loop.time(), connection.gate.last_heard
+        if not connection.is_listening:
+            patience: float | None = self._liveness.timeout  # it may be talking
+        else:
+            patience = self._liveness.patience(now, connection.wheel.stalled, heard)
+        if patience is None or (self._is_trusting and not self._has_answered):
+            self._is_last_look = False
+        elif patience > 0:
+            self._is_last_look = False
+            self._check_timer = connection.wheel.after(patience, self._check)
+        elif not self._is_last_look:
+            self._is_last_look = True
+            self._check_timer = connection.wheel.after(LOOK_AGAIN, self._check)
+        else:
+            connection.peer_lost(self._liveness.silent_for(now, heard), self.rtt)
