@@ -46,13 +46,13 @@ class Patience:
     of its own.
     """
 
-    __slots__ = ("_cancelling", "_entry", "_fired", "_last_sign", "_seconds", "_task", "_wheel")
+    __slots__ = ("_cancelling", "_entry", "_fired", "_last_sign", "_task", "_wheel", "seconds")
 
     def __init__(self, wheel: Wheel, seconds: float, last_sign: Callable[[], float]) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a running coroutine has a task
         self._wheel = wheel
-        self._seconds = seconds
+        self.seconds = seconds
         self._last_sign = last_sign
         self._task: asyncio.Task[Any] = task
         self._cancelling = task.cancelling()
@@ -68,7 +68,7 @@ class Patience:
         return self._fired and self._task.uncancel() <= self._cancelling
 
     def _expire(self) -> None:
-        renewed = self._last_sign() + self._seconds
+        renewed = self._last_sign() + self.seconds
         if renewed > self._task.get_loop().time():
             self._entry = self._wheel.at(renewed, self._expire)
         else:

@@ -1,4 +1,4 @@
-"""Every touch of an internal of Channels or of an ASGI server, each with a canary test.
+"""Every touch of an internal of Channels, asgiref, Django or a server, each with a canary test.
 
 Nothing else in this library knows how they work inside.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from asgiref.current_thread_executor import CurrentThreadExecutor
 from asgiref.sync import AsyncToSync, SyncToAsync
+from channels import db as channels_db
 from channels.consumer import AsyncConsumer, SyncConsumer, get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import (
@@ -24,9 +27,14 @@ from channels.layers import InMemoryChannelLayer
 from .core.disconnects import ServerDialect
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from concurrent.futures import Executor
     from types import CodeType, TracebackType
 
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
 InputFault = Literal["json", "no text", "empty"]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # --- consumers -------------------------------------------------------------------------------
 
@@ -46,6 +54,19 @@ def overrides_call(consumer_class: type, mixin: type) -> bool:
     mro = consumer_class.__mro__
     between = mro[mro.index(mixin) + 1 : mro.index(AsyncConsumer)]
     return any("__call__" in vars(cls) for cls in between)
+
+
+_ASYNC_DISPATCH = AsyncConsumer.dispatch
+_IS_UNTOUCHED = _ASYNC_DISPATCH.__code__.co_qualname == "AsyncConsumer.dispatch"
+
+
+def has_channels_dispatch(consumer: Any) -> bool:
+    """Whether messages reach *consumer* by the async ``dispatch`` of Channels, and by nothing else.
+
+    Not if a class, the instance, a test's mock or a tracing library has replaced or wrapped it.
+    """
+    dispatch = consumer.dispatch
+    return _IS_UNTOUCHED and type(dispatch) is MethodType and dispatch.__func__ is _ASYNC_DISPATCH
 
 
 async def run_sync(function: Callable[..., object], *args: object) -> None:
@@ -81,6 +102,51 @@ def start_eagerly(
     return loop.create_task(coroutine)
 
 
+def find_executor(loop: AbstractEventLoop, *, is_enclosed: bool) -> Executor | None:
+    """Where ``sync_to_async`` in the running context would run its function.
+
+    None for a ``ThreadSensitiveContext`` that has no thread: not yet, or not any more.
+
+    Args:
+        is_enclosed: Whether an ``async_to_sync`` call may be under way around the caller.
+    """
+    executor: Executor | None = read_executor() if is_enclosed else None
+    if executor is not None:
+        return executor
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context is not None:
+        return SyncToAsync.context_to_thread_executor.get(context)
+    return AsyncToSync.loop_thread_executors.get(loop, SyncToAsync.single_thread_executor)
+
+
+def is_parents_executor(executor: Executor) -> bool:
+    """Whether its thread waits in an ``async_to_sync`` call that encloses everything."""
+    return isinstance(executor, CurrentThreadExecutor)
+
+
+# --- databases -------------------------------------------------------------------------------
+
+
+def read_close_old_connections() -> Callable[[], None]:
+    """What Channels calls to close old connections, under the name its communicators patch."""
+    close: Callable[[], None] = vars(channels_db)["close_old_connections"]
+    return close
+
+
+def is_open(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a connection object of Django, of any thread, holds a real connection."""
+    return connection.connection is not None
+
+
+def has_become_old(connection: BaseDatabaseWrapper, since: float, now: float) -> bool:
+    """Whether an open connection has failed, or passed its ``CONN_MAX_AGE`` in that time.
+
+    Only in that time: Django leaves some connections open however old they are.
+    """
+    end: float | None = connection.close_at
+    return connection.errors_occurred or (end is not None and since < end <= now)
+
+
 # --- whose fault was it ----------------------------------------------------------------------
 
 _JSON_RECEIVE = (
@@ -91,8 +157,14 @@ _FRAME_RECEIVE = (
     AsyncWebsocketConsumer.websocket_receive.__code__,
     WebsocketConsumer.websocket_receive.__code__,
 )
-_DISPATCH = (AsyncConsumer.dispatch.__code__, vars(SyncConsumer)["dispatch"].func.__code__)
+_DISPATCH = {AsyncConsumer.dispatch.__code__, vars(SyncConsumer)["dispatch"].func.__code__}
 _HANDLER_NAME = get_handler_name.__code__
+
+
+def is_dispatch(function: _Function) -> _Function:
+    """Mark *function* as one that finds and calls handlers, as Channels' own ``dispatch``."""
+    _DISPATCH.add(function.__code__)
+    return function
 
 
 def _codes(traceback: TracebackType | None) -> Iterator[CodeType]:
@@ -141,10 +213,32 @@ def find_event_fault(error: BaseException) -> Literal["no handler", "malformed"]
     return None
 
 
+MAX_HANDLER_NAMES = 1000
+_handler_names: dict[str, str] = {}
+
+
+def find_handler_name(message: Mapping[str, Any]) -> str:
+    """The attribute that Channels calls for *message*, remembered by type.
+
+    Raises:
+        ValueError, AttributeError: As Channels does, for a type that makes no sense.
+    """
+    kind = message.get("type")
+    if type(kind) is not str:
+        return str(get_handler_name(message))  # type: ignore[arg-type]
+    name = _handler_names.get(kind)
+    if name is None:
+        name = str(get_handler_name(message))  # type: ignore[arg-type]
+        if len(_handler_names) >= MAX_HANDLER_NAMES:
+            _handler_names.clear()
+        _handler_names[kind] = name
+    return name
+
+
 def handler_name(event: Mapping[str, Any]) -> str | None:
     """The attribute that Channels would call for *event*; None when it would refuse."""
     try:
-        return str(get_handler_name(dict(event)))
+        return find_handler_name(event)
     except (ValueError, AttributeError, TypeError):
         return None
 

@@ -80,7 +80,7 @@ class Connection:
         self.departure = Departure(self)
         self.heartbeat: Heartbeat | None = None
         self.lifetime: Lifetime | None = None
-        self.readers: set[asyncio.Task[None]] = set()
+        self.readers: list[asyncio.Task[None]] = []
         self.executor = compat.read_executor()
         self.failure: BaseException | None = None
         self.client_message: Message | None = None
@@ -181,6 +181,7 @@ class Connection:
     def choose_heartbeat(self, *, negotiated: bool, foreign: bool) -> Heartbeat | None:
         """Decide whether this client is asked for signs of life, and in which words."""
         policy = self.policies.heartbeat
+        self.heartbeat = None  # the server may have refused an earlier accept
         if policy.mode == "off" or foreign:
             return None
         if negotiated:
@@ -191,8 +192,10 @@ class Connection:
 
     def opened(self) -> None:
         """The handshake was accepted."""
+        self.conversation.opened()
+        self.departure.accepted()
+        self.wheel.on_stall = _report_stall
         if self.heartbeat is not None:
-            self.wheel.on_stall = _report_stall
             self.heartbeat.start()
         limits = self.policies.lifetime
         if limits.idle_timeout is not None or limits.max_age is not None:
@@ -286,8 +289,7 @@ class Connection:
     def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that fills the intake until the cleanup ends it."""
         task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
-        self.readers.add(task)
-        task.add_done_callback(self.readers.discard)
+        self.readers = [*(reader for reader in self.readers if not reader.done()), task]
         return task
 
 

@@ -74,6 +74,10 @@ class Conversation:
         hello = wire.encode_hello(self._connection.id, policy.interval, policy.timeout)
         return message, hello
 
+    def opened(self) -> None:
+        """The handshake was accepted; what was offered is history."""
+        self._offer = None
+
     def farewell(self, code: int | None) -> str | None:
         """What to say before we close with *code*, if the client understands it.
 

@@ -52,6 +52,12 @@ class Departure:
         if timeout is not None:
             self._set(timeout, self._handshake_expired)
 
+    def accepted(self) -> None:
+        """The handshake is decided."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
     def begin(self) -> None:
         """The connection is over: what was read is still handled, within limits."""
         if self.since is not None:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import async_to_sync
 from channels.exceptions import StopConsumer
+from channels.layers import get_channel_layer
 
 from . import compat
 from .connection import DISCONNECT, Connection
 from .core.codes import is_portable
 from .core.disconnects import DisconnectKind
+from .dispatching import find_dispatch
 from .failures import FailureHandler
 from .intake import LEFT
 from .layers.side import LayerSide
@@ -24,7 +28,7 @@ from .teardown import Teardown
 from .turns import Turn, current_turn, is_being_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from .core.inbox import Message
     from .core.policies import Policies
@@ -42,7 +46,7 @@ class Driver(Connection):
     """
 
     __slots__ = (
-        "consumer", "dispatch_raw", "failures", "layer", "tasks", "traits", "was_connected",
+        "_failures", "_tasks", "consumer", "dispatch_raw", "layer", "traits", "was_connected",
     )  # fmt: skip
 
     def __init__(
@@ -59,17 +63,43 @@ class Driver(Connection):
         self.traits = traits
         self.was_connected = False
         self.layer = LayerSide(self)
-        self.failures = FailureHandler(self)
-        self.tasks = TaskGroup(self.who, self.loop)
-        self.dispatch_raw: Callable[[Message], Awaitable[None]] = consumer.dispatch
+        # Made when they are needed: most connections never fail and have no tasks.
+        self._failures: FailureHandler | None = None
+        self._tasks: TaskGroup | None = None
+        self.dispatch_raw = find_dispatch(self)
 
-    async def dispatch_all(self) -> None:
-        """Handle one message after the other until the connection is over."""
+    @property
+    def failures(self) -> FailureHandler:
+        """What is done about handlers that fail."""
+        if self._failures is None:
+            self._failures = FailureHandler(self)
+        return self._failures
+
+    @property
+    def tasks(self) -> TaskGroup:
+        """The connection's background tasks."""
+        if self._tasks is None:
+            self._tasks = TaskGroup(self.who, self.loop)
+        return self._tasks
+
+    async def run_consumer(self) -> None:
+        """What ``AsyncConsumer.__call__`` does, with a loop that reads ahead."""
+        consumer, intake = self.consumer, self.intake
+        consumer.scope = self.scope
+        consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
+        if consumer.channel_layer is not None:
+            name = consumer.channel_name = await consumer.channel_layer.new_channel()
+            consumer.channel_receive = partial(consumer.channel_layer.receive, name)
+        send = self.gate.send
+        consumer.base_send = async_to_sync(send) if self.traits.is_sync else send
         while True:
-            message, from_layer = await self.intake.next()
+            message = intake.take()
+            if message is None:
+                message = await intake.wait_to_take()
             if message is LEFT:
                 return
-            await self._handle(message, from_layer=from_layer)
+            if message is not None:
+                await self._handle(message, from_layer=intake.took_event)
 
     def opened(self) -> None:
         """The handshake was accepted."""

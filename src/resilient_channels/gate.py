@@ -48,8 +48,8 @@ class SendGate:
     """
 
     __slots__ = (
-        "_deadline", "_is_denying", "_link", "_loop", "_send", "_wheel", "escapes", "last_heard",
-        "owner",
+        "_accepting", "_deadline", "_is_denying", "_link", "_loop", "_send", "_wheel", "escapes",
+        "last_heard", "owner",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,7 @@ class SendGate:
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
         self._is_denying = False
+        self._accepting: asyncio.Future[None] | None = None
         self.last_heard = self._loop.time()
         self.escapes = False
 
@@ -71,8 +72,21 @@ class SendGate:
             await self._hop(message)
         elif message["type"] == "websocket.send" and self._link.state is State.OPEN:
             if self.escapes:
+                if self._accepting is not None:
+                    await self._wait_for_greeting(message)
+                    return
                 message = _escape(message)
-            outcome = await self._write(message)
+            # What _write does, on the spot: this is where every frame passes.
+            steps = self._send(message).__await__()
+            try:
+                wait = steps.send(None)
+            except StopIteration:  # the server has taken it without a wait
+                self._link.sent += 1
+                return
+            except Exception as error:  # noqa: BLE001  # sorted there
+                outcome = self._failed(error)
+            else:
+                outcome = await self._wait(steps, wait)
             if outcome is SendOutcome.SENT:
                 self._link.sent += 1
             else:
@@ -144,19 +158,34 @@ class SendGate:
             self._link.close(CloseCode.ABNORMAL)
             self.owner.went_over()
             await self._write(message)
+        elif self._accepting is not None and kind == "websocket.send":
+            await self._wait_for_greeting(message)
         else:
             # Too early, or unknown: the server knows best what to say about it.
             await self._send(message)
 
     async def _pass_accept(self, message: Mapping[str, Any]) -> None:
-        message, greeting = self.owner.accepting(message)
-        outcome = await self._write(message)
-        if outcome is SendOutcome.SENT and greeting is not None:
-            outcome = await self._write({"type": "websocket.send", "text": greeting})
+        greeting = None
+        if self._link.state is State.CONNECTING:
+            message, greeting = self.owner.accepting(message)
+        accepting = self._accepting = self._loop.create_future()
+        try:
+            outcome = await self._write(message)
+            if outcome is SendOutcome.SENT and self._link.accept(self._loop.time()):
+                self.owner.opened()
+                if greeting is not None:
+                    await self.say(greeting)
+        finally:
+            self._accepting = None
+            accepting.set_result(None)
         if outcome is not SendOutcome.SENT:
             await self._tell(outcome)
-        elif self._link.accept(self._loop.time()):
-            self.owner.opened()
+
+    async def _wait_for_greeting(self, message: Mapping[str, Any]) -> None:
+        """Another task's frame, a moment too early: nothing may come before accept and greeting."""
+        if self._accepting is not None:
+            await asyncio.wait({self._accepting})
+        await self.send(message)
 
     async def _pass_close(self, message: Mapping[str, Any]) -> None:
         # Closing what is closed, or a peer that has gone, is what the caller wanted anyway.
@@ -181,33 +210,36 @@ class SendGate:
         """Hand *message* to the server, within the deadline."""
         try:
             waiting = blocking.begin(self._send(message))
-            if waiting is None:  # nearly always
-                return SendOutcome.SENT
-            if self._deadline is None:
-                await blocking.finish(*waiting)
-                return SendOutcome.SENT
-            return await self._wait(*waiting, self._deadline)
-        except Exception as error:
-            if not compat.says_gone(error):
-                raise
-            if self._link.peer_left():
-                self.owner.went_over()
-            return SendOutcome.CLOSED
+        except Exception as error:  # noqa: BLE001  # sorted there
+            return self._failed(error)
+        return SendOutcome.SENT if waiting is None else await self._wait(*waiting)
 
-    async def _wait(
-        self, steps: Generator[Any, Any, object], wait: Any, deadline: float
-    ) -> SendOutcome:
-        patience = blocking.Patience(self._wheel, deadline, lambda: self.last_heard)
+    async def _wait(self, steps: Generator[Any, Any, object], wait: Any) -> SendOutcome:
+        """Wait for a server that does not take a message at once."""
+        patience = None
+        if self._deadline is not None:
+            patience = blocking.Patience(self._wheel, self._deadline, lambda: self.last_heard)
         try:
             await blocking.finish(steps, wait)
         except asyncio.CancelledError:
-            if not patience.ran_out():
+            if patience is None or not patience.ran_out():
                 raise
-            self.owner.send_timed_out(deadline)
+            self.owner.send_timed_out(patience.seconds)
             return SendOutcome.TIMED_OUT
+        except Exception as error:  # noqa: BLE001  # sorted there
+            return self._failed(error)
         finally:
-            patience.cancel()
+            if patience is not None:
+                patience.cancel()
         return SendOutcome.SENT
+
+    def _failed(self, error: Exception) -> SendOutcome:
+        """The server refused a message: because the peer is gone, or for a reason of its own."""
+        if not compat.says_gone(error):
+            raise error
+        if self._link.peer_left():
+            self.owner.went_over()
+        return SendOutcome.CLOSED
 
     async def _tell(self, outcome: SendOutcome) -> None:
         """Let the sender know that its message was not written."""

@@ -81,12 +81,14 @@ class Heartbeat:
         if connection.link.state is not State.OPEN:
             return
         wheel, liveness = connection.wheel, self._liveness
-        rtt = liveness.rtt
-        nonce = liveness.beat(connection.loop.time(), wheel.stalled, connection.gate.last_heard)
+        now, rtt = connection.loop.time(), liveness.rtt
+        liveness.expect(now, wheel.stalled, connection.gate.last_heard)
         # One ping at a time: if the last one could not be written yet, the peer does not read.
-        if self._sending is None or self._sending.done():
+        if self._sending is None:
+            nonce = liveness.ping(now)
             text = wire.encode_ping(nonce, rtt) if self._ping is None else self._ping
-            self._sending = compat.start_eagerly(connection.loop, self._send(text))
+            sending = compat.start_eagerly(connection.loop, self._send(text))
+            self._sending = None if sending.done() else sending
         self._beat_timer = wheel.after(liveness.next_delay(random()), self._beat)
         if self._check_timer is None:
             self._check_timer = wheel.after(liveness.timeout, self._check)
@@ -96,6 +98,8 @@ class Heartbeat:
             await self._connection.gate.say(text)
         except Exception as error:  # noqa: BLE001  # servers raise five different classes here
             self._connection.tell_step(f"the server refused a ping: {type(error).__name__}")
+        finally:
+            self._sending = None
 
     def _check(self) -> None:
         connection = self._connection

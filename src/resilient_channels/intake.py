@@ -41,11 +41,12 @@ class Intake:
     Attributes:
         sift: Looks at each frame before it counts as the application's: returns the message that
             does, or text to answer with (none, if empty) when it is not for the application.
+        took_event: Whether the message taken last came from the layer.
     """
 
     __slots__ = (
-        "_event", "_inbox", "_is_discarding", "_is_over", "_layer_goes_first", "_loop", "_notices",
-        "_owner", "_policy", "_receive", "_waiters", "_wheel", "sift",
+        "_event", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices",
+        "_owner", "_policy", "_receive", "_taker", "_waiters", "_wheel", "sift", "took_event",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, receive: Receive, policy: InboxPolicy, wheel: Wheel) -> None:
@@ -57,9 +58,10 @@ class Intake:
         # One event of the layer at a time, as in Channels: the layer's own capacity rules apply.
         self._event: Message | None = None
         self._notices: tuple[Message, ...] = ()
-        self._layer_goes_first = False
+        self.took_event = True
         self._is_over = False
         self._is_discarding = False
+        self._taker: asyncio.Future[Message | None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self.sift: Callable[[Message], Message | str] | None = None
@@ -91,19 +93,27 @@ class Intake:
             elif message["type"] == "websocket.disconnect":
                 self._owner.client_left(message)
                 return
-            if not self._is_discarding:
+            if self._is_discarding:
+                continue
+            taker = self._taker
+            if taker is not None and not taker.done():
+                # Somebody waits, so nothing else does: past the inbox, from hand to hand.
+                self._taker = None
+                self.took_event = False
+                taker.set_result(message)
+            else:
                 self._inbox.put(message)
-                if self._waiters:
-                    self._wake()
+                self._wake()
 
-    async def read_layer(self, receive: Receive) -> None:
-        """Read from the channel layer until cancelled."""
-        while True:
-            # Never hold an event outside: whoever cancels this task would lose it.
-            while self._event is not None:
-                await self._wait()
-            self._event = await receive()
-            self._wake()
+    async def wait_for_layer_room(self) -> None:
+        """Wait until the last event of the layer has been taken."""
+        while self._event is not None:
+            await self._wait()
+
+    def put_event(self, event: Message) -> None:
+        """Add an event of the layer. Not before there is room: whoever holds one may lose it."""
+        self._event = event
+        self._wake()
 
     def post(self, event: Message) -> None:
         """Add an event of our own. Of too many, the latest count."""
@@ -114,30 +124,35 @@ class Intake:
         """Nothing more will come; with *discard*, what has come is not wanted either."""
         self._is_over = True
         self._is_discarding = self._is_discarding or discard
-        while self._is_discarding and self._inbox:
-            self._inbox.get()
+        while self._is_discarding and self._inbox.get() is not None:
+            pass
         self._wake()
 
     # --- taking --------------------------------------------------------------------------------
 
-    async def next(self) -> tuple[Message, bool]:
-        """The next message, and whether it came from the layer. They take turns."""
-        while True:
-            if self._is_over or not self._layer_goes_first:
-                message = self._take_frame()
-                if message is not None:
-                    self._layer_goes_first = True
-                    return message, False
-                if self._is_over:
-                    return LEFT, False
+    def take(self) -> Message | None:
+        """The next message, if there is one; frames and events take turns. See `took_event`."""
+        if self._is_over:
+            self.took_event = False
+            message = self._take_frame()
+            return LEFT if message is None else message
+        if not self.took_event:
             event = self._take_event()
             if event is not None:
-                self._layer_goes_first = False
-                return event, True
-            if self._layer_goes_first and self._inbox:
-                self._layer_goes_first = False
-                continue
-            await self._wait()
+                self.took_event = True
+                return event
+        message = self._take_frame()
+        if message is not None:
+            self.took_event = False
+            return message
+        event = self._take_event()
+        self.took_event = event is not None
+        return event
+
+    def wait_to_take(self) -> asyncio.Future[Message | None]:
+        """Wait when there was nothing to take: for the next frame itself, or for another look."""
+        self._taker = self._loop.create_future()
+        return self._taker
 
     async def next_frame(self) -> Message:
         """The next message from the client only."""
@@ -158,8 +173,6 @@ class Intake:
             await self._wait()
 
     def _take_frame(self) -> Message | None:
-        if not self._inbox:
-            return None
         was_full = self._inbox.is_full
         message = self._inbox.get()
         if was_full:
@@ -193,17 +206,18 @@ class Intake:
             for alarm in alarms:
                 alarm.cancel()
 
-    async def _wait(self) -> None:
+    def _wait(self) -> asyncio.Future[None]:
+        """Done as soon as something may have changed."""
         waiter = self._loop.create_future()
         self._waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in self._waiters:  # cancelled before anybody woke us
-                self._waiters.remove(waiter)
+        return waiter
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        taker, self._taker = self._taker, None
+        if taker is not None and not taker.done():
+            taker.set_result(None)
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)

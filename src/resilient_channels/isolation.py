@@ -54,7 +54,7 @@ class ErrorJudge:
         clock: Callable[[], float],
         is_layer_down: Callable[[], bool],
     ) -> None:
-        self._who = dict(who)
+        self._who = who
         self._policy = policy
         self._clock = clock
         self._is_layer_down = is_layer_down

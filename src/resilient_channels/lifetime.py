@@ -20,13 +20,17 @@ SPREAD = 0.1
 class Lifetime:
     """The limits of one open connection."""
 
-    __slots__ = ("_age_timer", "_connection", "_idle_timer", "_stalled")
+    __slots__ = (
+        "_age_timer", "_connection", "_heard", "_idle_timer", "_stalled", "_stalled_before",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._idle_timer: Deadline | None = None
         self._age_timer: Deadline | None = None
-        self._stalled = 0.0
+        self._heard = 0.0
+        self._stalled = 0.0  # what the loop had lost when the silence began, or a little earlier
+        self._stalled_before = 0.0
 
     def start(self) -> None:
         """The connection is open."""
@@ -36,7 +40,7 @@ class Lifetime:
             self._age_timer = wheel.after(age, self._too_old)
         if policy.idle_timeout is not None:
             wheel.watch(self)
-            self._stalled = wheel.stalled
+            self._stalled_before = wheel.stalled
             self._idle_timer = wheel.after(policy.idle_timeout, self._check_idle)
 
     def stop(self) -> None:
@@ -51,10 +55,13 @@ class Lifetime:
         limit = connection.policies.lifetime.idle_timeout
         if connection.link.state is not State.OPEN or limit is None:
             return
-        # As with heartbeats: time in which we did not listen is nobody's silence.
-        lost, self._stalled = wheel.stalled - self._stalled, wheel.stalled
+        heard = connection.gate.last_heard
+        if heard != self._heard:
+            self._heard, self._stalled = heard, self._stalled_before
+        self._stalled_before = wheel.stalled
         if connection.is_listening:
-            remaining = connection.gate.last_heard + limit - connection.loop.time() + lost
+            # As with heartbeats: time in which the loop did not run is nobody's silence.
+            remaining = heard + limit + (wheel.stalled - self._stalled) - connection.loop.time()
         else:
             remaining = limit
         if remaining > 0:

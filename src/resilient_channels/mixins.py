@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from asgiref.sync import async_to_sync
 from channels.consumer import AsyncConsumer
-from channels.layers import get_channel_layer
 
 from . import compat
 from .arguments import build_frame, check_close_argument, check_frame
@@ -25,10 +23,11 @@ if TYPE_CHECKING:
     from .core.outcomes import SendOutcome
 
 
+_UNSET = object()
+
+
 class _LayerAttribute:
     """``self.channel_layer``: what is set comes back remembered and supervised."""
-
-    _slot = "_resilient_layer"
 
     def __init__(self, *default: Any) -> None:
         self._default = default
@@ -36,20 +35,18 @@ class _LayerAttribute:
     def __get__(self, consumer: Any, owner: type | None = None) -> Any:
         if consumer is None:
             return self
-        try:
-            return vars(consumer)[self._slot]
-        except KeyError:
-            if self._default:
-                return self._default[0]
-            raise AttributeError(
-                f"{type(consumer).__name__!r} object has no attribute 'channel_layer'"
-            ) from None
+        layer = consumer._resilient_layer
+        if layer is not _UNSET:
+            return layer
+        if self._default:
+            return self._default[0]
+        raise AttributeError(f"{type(consumer).__name__!r} object has no attribute 'channel_layer'")
 
     def __set__(self, consumer: Any, layer: Any) -> None:
         driver: Driver | None = consumer._resilient_driver
         if driver is not None and layer is not None and driver.layer.client is None:
             layer = driver.layer.adopt(layer)
-        vars(consumer)[self._slot] = layer
+        consumer._resilient_layer = layer
 
 
 class _Mixin:
@@ -60,6 +57,7 @@ class _Mixin:
     channel_layer = _LayerAttribute()
 
     _resilient_driver: Driver | None = None
+    _resilient_layer: Any = _UNSET
     _resilient_traits: ClassVar[Traits]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,23 +95,10 @@ class _Mixin:
         driver = Driver(self, cls._resilient_traits, scope, receive, send, get_policies(cls))
         self._resilient_driver = driver
         if cls._resilient_traits.owns_call:
-            await driver.run(partial(_run_consumer, self, driver))
+            await driver.run(driver.run_consumer)
         else:
             self.dispatch = driver.dispatch
-            await driver.run(partial(call, scope, driver.receive, driver.gate.send))
-
-
-async def _run_consumer(consumer: Any, driver: Driver) -> None:
-    """What ``AsyncConsumer.__call__`` does, with a loop that reads ahead."""
-    consumer.scope = driver.scope
-    consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
-    layer = consumer.channel_layer
-    if layer is not None:
-        consumer.channel_name = await layer.new_channel()
-        consumer.channel_receive = partial(layer.receive, consumer.channel_name)
-    send = driver.gate.send
-    consumer.base_send = async_to_sync(send) if driver.traits.is_sync else send
-    await driver.dispatch_all()
+            await driver.run(partial(call, driver.scope, driver.receive, driver.gate.send))
 
 
 def _check_order(cls: type) -> None:

@@ -32,7 +32,7 @@ class TaskGroup:
     """The background tasks of one connection: cancelled, awaited and logged at its end."""
 
     def __init__(self, who: Mapping[str, str], loop: asyncio.AbstractEventLoop) -> None:
-        self._who = dict(who)
+        self._who = who
         self._loop = loop
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_stopped = False

@@ -20,10 +20,7 @@ class Turn:
     outlives its handler still holds the turn, but the turn is over by then.
     """
 
-    __slots__ = ("is_over",)
-
-    def __init__(self) -> None:
-        self.is_over = False
+    is_over = False  # of the class: one is made per message
 
 
 class Ticket:

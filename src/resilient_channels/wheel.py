@@ -20,7 +20,13 @@ from weakref import WeakKeyDictionary
 Callback = Callable[[], None]
 
 SLOT = 1 / 64
-"""Seconds per slot: how late a deadline may be met. A power of two, so that sums stay exact."""
+"""Seconds per slot. A power of two, so that sums stay exact."""
+
+PRECISION = 64
+"""A deadline is met late by up to this fraction of its delay, so that long ones share slots..."""
+
+COARSEST = 16
+"""...but never by more than these slots: a quarter of a second."""
 
 STEADY = 0.25
 """Seconds between two steady beats: a stall is measured that exactly."""
@@ -81,7 +87,9 @@ class Wheel:
         return self._add(asyncio.get_running_loop(), when, callback)
 
     def _add(self, loop: asyncio.AbstractEventLoop, when: float, callback: Callback) -> Deadline:
-        number = math.ceil(when / SLOT)
+        doublings = (int((when - loop.time()) / (SLOT * PRECISION)) >> 1).bit_length()
+        width = min(1 << max(doublings, 0), COARSEST)
+        number = math.ceil(when / (SLOT * width)) * width
         slot = self._slots.get(number)
         if slot is None:
             slot = self._slots[number] = {}
@@ -106,8 +114,12 @@ class Wheel:
         current = max(number, int(now / SLOT))
         while self._order and self._order[0] <= current:
             for deadline in self._slots.pop(heappop(self._order)):
-                # Not here and now: one deadline's trouble is not another's.
-                loop.call_soon(deadline.fire)
+                if deadline is self._steady:
+                    # At once: a stall between here and its turn would go unnoticed.
+                    deadline.fire()
+                else:
+                    # Not here and now: one deadline's trouble is not another's.
+                    loop.call_soon(deadline.fire)
         self._armed = None
         if self._order:
             self._arm(loop, self._order[0])
@@ -151,5 +163,9 @@ def get_wheel(loop: asyncio.AbstractEventLoop) -> Wheel:
     """The wheel of *loop*."""
     wheel = _wheels.get(loop)
     if wheel is None:
+        # What still waits on a closed loop may refer to it, and would keep it for ever.
+        for other in list(_wheels):
+            if other.is_closed():
+                del _wheels[other]
         wheel = _wheels[loop] = Wheel()
     return wheel

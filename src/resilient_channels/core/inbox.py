@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,32 +17,36 @@ class Inbox:
     """A queue that is full at *max_frames* or *max_bytes*, but always holds one frame.
 
     A lone frame of any size fits, because refusing it would close connections that work today.
+
+    Attributes:
+        is_full: Whether the reader must stop reading until a frame has been handled.
     """
 
-    __slots__ = ("_bytes", "_frames", "_max_bytes", "_max_frames")
+    __slots__ = ("_bytes", "_frames", "_max_bytes", "_max_frames", "is_full")
 
     def __init__(self, max_frames: int, max_bytes: int) -> None:
-        self._frames: deque[tuple[Message, int]] = deque()
+        # A list, because nearly always it is empty, and an empty deque takes half a kilobyte.
+        self._frames: list[tuple[Message, int]] = []
         self._bytes = 0
         self._max_frames = max_frames
         self._max_bytes = max_bytes
+        self.is_full = False
 
     def __len__(self) -> int:
         return len(self._frames)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the reader must stop reading until a frame has been handled."""
-        return len(self._frames) >= self._max_frames or self._bytes >= self._max_bytes
 
     def put(self, message: Message) -> None:
         """Append a frame. Ask :attr:`is_full` first: the bound is kept by not reading on."""
         size = frame_size(message)
         self._frames.append((message, size))
         self._bytes += size
+        self.is_full = len(self._frames) >= self._max_frames or self._bytes >= self._max_bytes
 
-    def get(self) -> Message:
-        """Take the oldest frame."""
-        message, size = self._frames.popleft()
+    def get(self) -> Message | None:
+        """Take the oldest frame; ``None`` if there is none."""
+        if not self._frames:
+            return None
+        message, size = self._frames.pop(0)
         self._bytes -= size
+        self.is_full = len(self._frames) >= self._max_frames or self._bytes >= self._max_bytes
         return message

@@ -14,6 +14,10 @@ Never late: a frozen peer must be found within interval + timeout.
 """
 
 
+MAX_UNANSWERED = 16
+"""Pings that are remembered until they are answered: a slow line may be several behind."""
+
+
 class Liveness:
     """The heartbeat of one connection, as arithmetic.
 
@@ -24,14 +28,14 @@ class Liveness:
         rtt: The last measured round trip; ``None`` before the first.
     """
 
-    __slots__ = ("_asked_at", "_nonce", "_pinged_at", "_stalled", "interval", "rtt", "timeout")
+    __slots__ = ("_asked_at", "_nonce", "_stalled", "_unanswered", "interval", "rtt", "timeout")
 
     def __init__(self, interval: float, timeout: float) -> None:
         self.interval = interval
         self.timeout = timeout
         self.rtt: float | None = None
         self._nonce = 0
-        self._pinged_at: float | None = None  # the ping whose answer is outstanding
+        self._unanswered: list[tuple[int, float]] = []
         self._asked_at: float | None = None  # the first ping that nothing has followed
         self._stalled = 0.0
 
@@ -43,31 +47,35 @@ class Liveness:
         """Seconds from one beat to the next."""
         return self.interval * (1 - JITTER * chance)
 
-    def beat(self, now: float, stalled: float, last_heard: float) -> int:
-        """A ping goes out at *now*; returns its nonce."""
+    def expect(self, now: float, stalled: float, last_heard: float) -> None:
+        """From *now* on a sign of life is expected, if none was before."""
         if self._asked_at is None or last_heard >= self._asked_at:
             self._asked_at = now
             self._stalled = stalled
+
+    def ping(self, now: float) -> int:
+        """A ping goes out at *now*; returns its nonce."""
         self._nonce += 1
-        self._pinged_at = now
+        self._unanswered = [*self._unanswered[1 - MAX_UNANSWERED :], (self._nonce, now)]
         return self._nonce
 
     def answered(self, nonce: object, now: float) -> bool:
         """An answer came; false if nobody asked for this one."""
-        if self._pinged_at is None or nonce != self._nonce or type(nonce) is not int:
-            return False
-        self.rtt = now - self._pinged_at
-        self._pinged_at = None
-        return True
+        for index, (known, asked_at) in enumerate(self._unanswered):
+            if known == nonce and type(nonce) is int:
+                # Whoever answers a ping will not come back to earlier ones.
+                del self._unanswered[: index + 1]
+                self.rtt = round(now - asked_at, 6)
+                return True
+        return False
 
     def answered_unnamed(self, now: float) -> bool:
-        """As :meth:`answered`, for an answer that carries no nonce."""
-        return self.answered(self._nonce, now)
+        """As :meth:`answered`, for an answer without a nonce: it is for the oldest ping."""
+        return bool(self._unanswered) and self.answered(self._unanswered[0][0], now)
 
     def forgive(self) -> None:
         """Silence so far does not count: it was we who did not listen."""
         self._asked_at = None
-        self._pinged_at = None
 
     def patience(self, now: float, stalled: float, last_heard: float) -> float | None:
         """Seconds until the peer has to be given up, 0 or less: now. ``None``: all is well."""

@@ -74,7 +74,7 @@ def decode(text: str) -> ClientFrame:
     if kind == "pong":
         return Pong(_read_nonce(content))
     if kind == "hello":
-        if type(content.get("version")) is not int:
+        if type(content.get("version")) is not int or content["version"] != VERSION:
             raise WireError("malformed")
         return Hello(content["version"])
     raise WireError("unknown type" if isinstance(kind, str) else "malformed")

@@ -35,14 +35,26 @@ class Consumer(Protocol):
     def channel_named(self, channel: str) -> None: ...
 
 
+class Events(Protocol):
+    """Where the events of the layer go."""
+
+    async def wait_for_layer_room(self) -> None: ...
+    def put_event(self, event: Mapping[str, Any], /) -> None: ...
+
+
 class LayerClient:
     """One consumer's use of its channel layer.
 
     Attributes:
         channel: The consumer's channel name, once the layer has given one.
         groups: The groups it is in, or should be.
-        unconfirmed: Those of them that the layer may not know of.
     """
+
+    __slots__ = (
+        "_alias", "_consumer", "_is_gone", "_is_handshaking", "_is_leaving", "_layer", "_leave_by",
+        "_loop", "_naming", "_patience", "_policy", "_provisional", "_supervisor", "_unconfirmed",
+        "channel", "groups",
+    )  # fmt: skip
 
     def __init__(self, alias: str, layer: Any, policy: LayerPolicy, consumer: Consumer) -> None:
         self._alias = alias
@@ -60,8 +72,19 @@ class LayerClient:
         self._is_gone = False  # whoever still calls now is no part of the cleanup
         self.channel: str | None = None
         self.groups: set[str] = set()
-        self.unconfirmed: set[str] = set()
+        self._unconfirmed: set[str] | None = None  # mostly empty
         self._supervisor.enter(self, policy)
+
+    @property
+    def unconfirmed(self) -> set[str]:
+        """Those of the groups that the layer may not know of."""
+        if self._unconfirmed is None:
+            self._unconfirmed = set()
+        return self._unconfirmed
+
+    @unconfirmed.setter
+    def unconfirmed(self, groups: set[str]) -> None:
+        self._unconfirmed = groups
 
     @property
     def is_down(self) -> bool:
@@ -76,7 +99,7 @@ class LayerClient:
         While the layer cannot give one, the consumer gets a provisional name; its
         ``channel_name`` becomes the real one when the layer is back.
         """
-        if self._naming is not None:
+        if self._naming is not None or self.channel is not None:
             return str(await self._layer.new_channel(*args, **kwargs))
         naming = self._start_naming(*args, **kwargs)
         started = self._loop.time()
@@ -84,6 +107,7 @@ class LayerClient:
         self._patience -= self._loop.time() - started
         self._consumer.start_layer_reader()
         if naming.done() and naming.exception() is None:
+            self._naming = None
             self.channel = naming.result()
             return self.channel
         self._provisional = f"specific.pending!{uuid4().hex}"
@@ -104,18 +128,19 @@ class LayerClient:
             return await self._consumer.next_layer_event()
         return await self._layer.receive(channel)
 
-    async def receive_supervised(self) -> Mapping[str, Any]:
-        """The next event from the layer, however often it fails meanwhile.
+    async def read_supervised(self, events: Events) -> None:
+        """Read events until the consumer leaves, however often the layer fails meanwhile.
 
         Never under a time limit: some layers take the cancellation of ``receive`` for goodbye.
         """
         backoff = Backoff()
         failures = 0
         while not self._is_leaving:
+            await events.wait_for_layer_room()
             started = self._loop.time()
             try:
                 channel = self.channel or await self._get_late_name()
-                event: Mapping[str, Any] = await self._layer.receive(channel)
+                event = await self._layer.receive(channel)
             except Exception:  # noqa: BLE001  # any failure of the layer, of any class
                 if self._loop.time() - started > 1.0:
                     failures = 0
@@ -129,9 +154,10 @@ class LayerClient:
                     await asyncio.sleep(backoff.next_delay(1.0))
                 failures += 1
             else:
+                failures = 0
+                backoff.reset()
                 self._supervisor.note_arrival()
-                return event
-        raise asyncio.CancelledError  # the layer lost our cancellation
+                events.put_event(event)
 
     async def _get_late_name(self) -> str:
         naming = self._naming
@@ -187,7 +213,12 @@ class LayerClient:
             self.unconfirmed.discard(group)
             raise
         else:
-            self.unconfirmed.discard(group)
+            self._confirm(group)
+
+    def _confirm(self, group: str) -> None:
+        self.unconfirmed.discard(group)
+        if not self._unconfirmed:
+            self._unconfirmed = None
 
     async def group_discard(self, group: str, channel: str) -> None:
         """The consumer's own never fails for an outage; in the cleanup it is done afterwards."""

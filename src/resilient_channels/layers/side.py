@@ -28,6 +28,8 @@ class LayerSide:
         last_event: The event handed out last by :meth:`next_layer_event`.
     """
 
+    __slots__ = ("_driver", "_hold_timer", "_reader", "client", "last_event")
+
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._hold_timer: asyncio.TimerHandle | None = None
@@ -61,7 +63,9 @@ class LayerSide:
 
     def start_layer_reader(self) -> None:
         """The consumer has a channel: begin to read it."""
-        self._reader = self._driver.spawn_reader(self._read(), "layer")
+        assert self.client is not None  # noqa: S101  # it is the client that calls
+        reading = self.client.read_supervised(self._driver.intake)
+        self._reader = self._driver.spawn_reader(reading, "layer")
 
     def restart_layer_reader(self) -> None:
         """Begin to read anew, once the old reader has let go."""
@@ -69,13 +73,12 @@ class LayerSide:
         if old is None or old.cancelling():
             return
         old.cancel()
-        self._reader = self._driver.spawn_reader(self._read(after=old), "layer")
+        self._reader = self._driver.spawn_reader(self._read_after(old), "layer")
 
-    async def _read(self, after: asyncio.Task[None] | None = None) -> None:
+    async def _read_after(self, old: asyncio.Task[None]) -> None:
         assert self.client is not None  # noqa: S101  # it is the client that calls
-        if after is not None:
-            await asyncio.wait({after})
-        await self._driver.intake.read_layer(self.client.receive_supervised)
+        await asyncio.wait({old})
+        await self.client.read_supervised(self._driver.intake)
 
     async def next_layer_event(self) -> Message:
         """The next event, for a consumer that calls ``channel_receive`` itself."""

@@ -1,0 +1,67 @@
+"""How a message reaches its handler: as in Channels, without the hop to a thread before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import compat
+from .databases import close_old_connections, ledgers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .core.inbox import Message
+    from .driver import Driver
+
+VISIT = {"type": "close_old_connections"}
+"""Stands for the message where an error is reported that no handler raised."""
+
+
+def find_dispatch(driver: Driver) -> Callable[[Message], Awaitable[None]]:
+    """What to call with each message of a consumer.
+
+    Its own ``dispatch``, unless that is the one of ``AsyncConsumer``.
+    """
+    if compat.has_channels_dispatch(driver.consumer):
+        return _Dispatcher(driver).dispatch
+    dispatch: Callable[[Message], Awaitable[None]] = driver.consumer.dispatch
+    return dispatch
+
+
+class _Dispatcher:
+    """Dispatches to an async consumer."""
+
+    __slots__ = ("_driver", "_has_failed", "_is_enclosed")
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._has_failed = False
+        # Only an async_to_sync call that is under way already can enclose the consumer.
+        self._is_enclosed = compat.read_executor() is not None
+
+    @compat.is_dispatch
+    async def dispatch(self, message: Message) -> None:
+        """Call the handler of *message*; fail in the words of Channels if there is none."""
+        handler = getattr(self._driver.consumer, compat.find_handler_name(message), None)
+        if handler:
+            if ledgers or self._has_failed:
+                await self._close_old_connections()
+            try:
+                await handler(message)
+            except BaseException:
+                self._has_failed = True
+                raise
+        else:
+            raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031
+
+    async def _close_old_connections(self) -> None:
+        await close_old_connections(
+            self._driver.loop,
+            self._tell_error,
+            is_enclosed=self._is_enclosed,
+            always=self._has_failed,
+        )
+        self._has_failed = False
+
+    def _tell_error(self, error: BaseException) -> None:
+        self._driver.failures.report_bug(error, VISIT)
