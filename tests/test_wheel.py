@@ -1,18 +1,15 @@
-"""Deadlines on virtual time: exact, in order, cheap, and gone with their loop."""
+"""Deadlines on virtual time: met in their slot, in order, and not once they were cancelled."""
 
 import asyncio
-import gc
-import inspect
-import threading
-import weakref
+import random
 from collections.abc import Callable
-from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial
 
 import pytest
 
-from resilient_channels import wheel
-from resilient_channels.wheel import DeadlineQueue, Wheel, get_wheel
-from support.loop import VirtualLoop, run, virtual
+from resilient_channels.wheel import COARSE, COARSEST, FINE, SLOT, Wheel
+from support.loop import VirtualLoop, virtual
 
 
 class Diary:
@@ -30,15 +27,13 @@ class Diary:
         return [name for name, _ in self.entries]
 
 
-def timers_of(loop: asyncio.AbstractEventLoop) -> int:
-    assert isinstance(loop, VirtualLoop)
-    return len(loop._scheduled)
+# --- when ------------------------------------------------------------------------------------
 
 
 @virtual
 async def test_a_deadline_fires_at_its_time_and_not_before():
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    queue.add(diary.note("it"))
+    diary, its = Diary(), Wheel()
+    its.after(5.0, diary.note("it"))
 
     await asyncio.sleep(4.999)
     assert diary.entries == []
@@ -48,10 +43,54 @@ async def test_a_deadline_fires_at_its_time_and_not_before():
 
 
 @virtual
+async def test_a_deadline_may_be_set_for_a_moment():
+    diary, its = Diary(), Wheel()
+    await asyncio.sleep(3)
+    its.at(5.0, diary.note("it"))
+
+    await asyncio.sleep(10)
+
+    assert diary.entries == [("it", 5.0)]
+
+
+@pytest.mark.parametrize("when", [-10.0, 0.0, 3.0])
+@virtual
+async def test_a_moment_that_has_passed_is_now(when: float):
+    diary, its = Diary(), Wheel()
+    await asyncio.sleep(3)
+
+    its.at(when, diary.note("it"))
+    await asyncio.sleep(0.001)
+
+    assert diary.entries == [("it", 3.0)]
+
+
+@virtual
+async def test_no_deadline_fires_early_or_later_than_promised():
+    late: list[float] = []
+    its, loop, dice = Wheel(), asyncio.get_running_loop(), random.Random(7)
+
+    def meet(due: float, promised: float) -> None:
+        late.append(loop.time() - due)
+        assert 0 <= late[-1] <= promised
+
+    for _ in range(1000):
+        delay = 10 ** dice.uniform(-3, 4)
+        due = loop.time() + delay
+        promised = max(SLOT, min(delay / FINE, COARSEST), delay / COARSE)
+        its.at(due, partial(meet, due, promised))
+        await asyncio.sleep(dice.uniform(0, 0.1))
+    await asyncio.sleep(20_000)
+
+    assert len(late) == 1000
+    assert max(late) > SLOT  # the longest share slots
+
+
+@virtual
 async def test_deadlines_fire_in_the_order_and_at_the_times_they_were_set_for():
-    diary, queue = Diary(), DeadlineQueue(5.0)
+    diary, its = Diary(), Wheel()
     for name in "abc":
-        queue.add(diary.note(name))
+        its.after(5.0, diary.note(name))
         await asyncio.sleep(1)
 
     await asyncio.sleep(10)
@@ -61,9 +100,9 @@ async def test_deadlines_fire_in_the_order_and_at_the_times_they_were_set_for():
 
 @virtual
 async def test_deadlines_of_one_moment_fire_in_the_order_they_were_set():
-    diary, queue = Diary(), DeadlineQueue(5.0)
+    diary, its = Diary(), Wheel()
     for name in "abcdef":
-        queue.add(diary.note(name))
+        its.after(5.0, diary.note(name))
 
     await asyncio.sleep(6)
 
@@ -71,9 +110,48 @@ async def test_deadlines_of_one_moment_fire_in_the_order_they_were_set():
 
 
 @virtual
+async def test_a_short_deadline_does_not_wait_for_a_long_one_that_was_set_before():
+    diary, its = Diary(), Wheel()
+    its.after(9.0, diary.note("long"))
+    its.after(1.0, diary.note("short"))
+    its.after(5.0, diary.note("middle"))
+
+    await asyncio.sleep(10)
+
+    assert diary.entries == [("short", 1.0), ("middle", 5.0), ("long", 9.0)]
+
+
+@virtual
+async def test_a_late_loop_meets_all_that_fell_due_in_the_order_of_their_moments():
+    diary, its = Diary(), Wheel()
+    for name, delay in (("c", 3.0), ("a", 1.0), ("d", 7.0), ("b", 2.0)):
+        its.after(delay, diary.note(name))
+
+    asyncio.get_running_loop().now = 5.0  # type: ignore[attr-defined]
+    await asyncio.sleep(10)
+
+    assert diary.entries == [("a", 5.0), ("b", 5.0), ("c", 5.0), ("d", 7.0)]
+
+
+@virtual
+async def test_a_wheel_that_ran_empty_starts_again():
+    diary, its = Diary(), Wheel()
+    its.after(5.0, diary.note("first")).cancel()
+    await asyncio.sleep(20)
+
+    its.after(5.0, diary.note("second"))
+    await asyncio.sleep(20)
+
+    assert diary.entries == [("second", 25.0)]
+
+
+# --- cancelling ------------------------------------------------------------------------------
+
+
+@virtual
 async def test_a_cancelled_deadline_does_not_fire():
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    first, _ = queue.add(diary.note("first")), queue.add(diary.note("second"))
+    diary, its = Diary(), Wheel()
+    first, _ = its.after(5.0, diary.note("first")), its.after(5.0, diary.note("second"))
 
     first.cancel()
     await asyncio.sleep(6)
@@ -83,13 +161,14 @@ async def test_a_cancelled_deadline_does_not_fire():
 
 @virtual
 async def test_cancelling_twice_or_too_late_is_harmless():
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    entry = queue.add(diary.note("it"))
-    cancelled = queue.add(diary.note("other"))
+    diary, its = Diary(), Wheel()
+    entry = its.after(5.0, diary.note("it"))
+    cancelled = its.after(5.0, diary.note("other"))
 
     cancelled.cancel()
     cancelled.cancel()
     await asyncio.sleep(6)
+    entry.cancel()
     entry.cancel()
 
     assert diary.names == ["it"]
@@ -98,9 +177,9 @@ async def test_cancelling_twice_or_too_late_is_harmless():
 @virtual
 async def test_a_deadline_cancelled_by_one_of_the_same_moment_does_not_fire():
     """Symptom: a send that the server took in the moment of its deadline was punished later."""
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    queue.add(lambda: second.cancel())
-    second = queue.add(diary.note("second"))
+    diary, its = Diary(), Wheel()
+    its.after(5.0, lambda: second.cancel())
+    second = its.after(5.0, diary.note("second"))
 
     await asyncio.sleep(6)
 
@@ -109,10 +188,10 @@ async def test_a_deadline_cancelled_by_one_of_the_same_moment_does_not_fire():
 
 @virtual
 async def test_a_deadline_cancelled_by_an_earlier_timer_of_the_same_moment_does_not_fire():
-    diary, queue = Diary(), DeadlineQueue(5.0)
+    diary, its = Diary(), Wheel()
     # Set first, so it runs first, in the same turn of the loop.
     asyncio.get_running_loop().call_at(5.0, lambda: entry.cancel())
-    entry = queue.add(diary.note("it"))
+    entry = its.after(5.0, diary.note("it"))
 
     await asyncio.sleep(6)
 
@@ -122,7 +201,7 @@ async def test_a_deadline_cancelled_by_an_earlier_timer_of_the_same_moment_does_
 @virtual
 async def test_a_deadline_does_not_fire_after_it_was_cancelled_however_late_its_loop_is():
     """Symptom: after a stall, a handler was cancelled for a send that had been taken."""
-    diary, queue = Diary(), DeadlineQueue(5.0)
+    diary, its = Diary(), Wheel()
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     taken = loop.create_future()
@@ -132,7 +211,7 @@ async def test_a_deadline_does_not_fire_after_it_was_cancelled_however_late_its_
         loop.now = 7.0  # the process was busy elsewhere; both timers are due now
 
     loop.call_at(4.0, stall)
-    entry = queue.add(diary.note("fired"))
+    entry = its.after(5.0, diary.note("fired"))
     await taken
     entry.cancel()
     diary.note("cancelled")()
@@ -142,88 +221,11 @@ async def test_a_deadline_does_not_fire_after_it_was_cancelled_however_late_its_
 
 
 @virtual
-async def test_a_callback_can_set_its_deadline_again():
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    loop = asyncio.get_running_loop()
-
-    def again() -> None:
-        diary.entries.append(("again", loop.time()))
-        if len(diary.entries) < 3:
-            queue.add(again)
-
-    queue.add(again)
-    await asyncio.sleep(60)
-
-    assert [when for _, when in diary.entries] == [5.0, 10.0, 15.0]
-
-
-@virtual
-async def test_a_callback_that_raises_does_not_keep_the_others_from_firing():
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    complaints: list[dict] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-
-    def fail() -> None:
-        raise ValueError("boom")
-
-    queue.add(fail)
-    queue.add(diary.note("same moment"))
-    await asyncio.sleep(1)
-    queue.add(diary.note("later"))
-    await asyncio.sleep(10)
-
-    assert diary.names == ["same moment", "later"]
-    assert [str(context["exception"]) for context in complaints] == ["boom"]
-
-
-@virtual
-async def test_a_thousand_deadlines_cost_one_timer():
-    queue = DeadlineQueue(5.0)
-    loop = asyncio.get_running_loop()
-    before = timers_of(loop)
-
-    entries = [queue.add(lambda: None) for _ in range(1000)]
-
-    assert timers_of(loop) == before + 1
-    assert len(queue) == 1000
-    for entry in entries:
-        entry.cancel()
-    assert len(queue) == 0
-
-
-@virtual
-async def test_deadlines_that_are_set_and_met_over_and_over_cost_one_timer_at_a_time():
-    queue = DeadlineQueue(5.0)
-    loop = asyncio.get_running_loop()
-    most = 0
-
-    for _ in range(200):
-        queue.add(lambda: None).cancel()
-        await asyncio.sleep(0.1)
-        most = max(most, timers_of(loop))
-
-    assert most <= 2  # ours, and the sleep's
-    assert len(queue) == 0
-
-
-@virtual
-async def test_a_queue_that_ran_empty_starts_again():
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    queue.add(diary.note("first")).cancel()
-    await asyncio.sleep(20)
-
-    queue.add(diary.note("second"))
-    await asyncio.sleep(20)
-
-    assert diary.entries == [("second", 25.0)]
-
-
-@virtual
 async def test_the_head_may_be_cancelled_without_hurrying_the_next():
-    diary, queue = Diary(), DeadlineQueue(5.0)
-    head = queue.add(diary.note("head"))
+    diary, its = Diary(), Wheel()
+    head = its.after(5.0, diary.note("head"))
     await asyncio.sleep(2)
-    queue.add(diary.note("next"))
+    its.after(5.0, diary.note("next"))
 
     head.cancel()
     await asyncio.sleep(10)
@@ -231,101 +233,55 @@ async def test_the_head_may_be_cancelled_without_hurrying_the_next():
     assert diary.entries == [("next", 7.0)]
 
 
-def test_a_wheel_has_one_queue_per_length():
-    its = Wheel()
-
-    assert its.queue(5.0) is its.queue(5.0)
-    assert its.queue(5.0) is not its.queue(6.0)
-    assert its.queue(6.0).delay == 6.0
+# --- callbacks -------------------------------------------------------------------------------
 
 
 @virtual
-async def test_queues_of_different_length_do_not_wait_for_each_other():
+async def test_a_callback_can_set_its_deadline_again():
     diary, its = Diary(), Wheel()
-    its.queue(9.0).add(diary.note("long"))
-    its.queue(1.0).add(diary.note("short"))
+    loop = asyncio.get_running_loop()
+
+    def again() -> None:
+        diary.entries.append(("again", loop.time()))
+        if len(diary.entries) < 3:
+            its.after(5.0, again)
+
+    its.after(5.0, again)
+    await asyncio.sleep(60)
+
+    assert [when for _, when in diary.entries] == [5.0, 10.0, 15.0]
+
+
+@virtual
+async def test_a_callback_that_raises_does_not_keep_the_others_from_firing():
+    diary, its = Diary(), Wheel()
+    complaints: list[dict] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    def fail() -> None:
+        raise ValueError("boom")
+
+    its.after(5.0, fail)
+    its.after(5.0, diary.note("same moment"))
+    its.after(6.0, diary.note("later"))
+    await asyncio.sleep(10)
+
+    assert diary.names == ["same moment", "later"]
+    assert [str(context["exception"]) for context in complaints] == ["boom"]
+
+
+@virtual
+async def test_a_callback_runs_in_the_context_of_nobody():
+    """Symptom: the deadline of one connection was logged with the request id of another."""
+    whose: ContextVar[str] = ContextVar("whose", default="nobody's")
+    seen: list[str] = []
+    its = Wheel()
+    whose.set("the first's")
+    its.after(5.0, lambda: seen.append(whose.get()))
+    whose.set("the second's")
+    its.after(5.0, lambda: seen.append(whose.get()))
+    its.after(6.0, lambda: seen.append(whose.get()))
 
     await asyncio.sleep(10)
 
-    assert diary.entries == [("short", 1.0), ("long", 9.0)]
-
-
-def test_each_loop_has_a_wheel_of_its_own():
-    async def my_wheel() -> Wheel:
-        loop = asyncio.get_running_loop()
-        assert get_wheel(loop) is get_wheel(loop)
-        return get_wheel(loop)
-
-    assert run(my_wheel()) is not run(my_wheel())
-
-
-class MeetingLoop(asyncio.SelectorEventLoop):
-    """Looks at the clock for an expiring queue only together with another loop."""
-
-    both_are_expiring: threading.Barrier
-
-    def time(self) -> float:
-        caller = inspect.currentframe().f_back  # type: ignore[union-attr]
-        if caller is not None and caller.f_code is DeadlineQueue._expire.__code__:
-            with suppress(threading.BrokenBarrierError):
-                self.both_are_expiring.wait()
-        return super().time()
-
-
-def test_loops_in_different_threads_do_not_stand_in_each_others_way():
-    """Symptom: "cannot enter context", and a loop whose deadlines never fired again."""
-    MeetingLoop.both_are_expiring = threading.Barrier(2, timeout=1)
-    fired: list[bool] = []
-    complaints: list[dict] = []
-
-    async def use() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: complaints.append(context))
-        done = asyncio.Event()
-        get_wheel(loop).queue(0.001).add(done.set)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(2):
-                fired.append(await done.wait())
-
-    def run_a_loop() -> None:
-        loop = MeetingLoop()
-        try:
-            loop.run_until_complete(use())
-        finally:
-            loop.close()
-
-    threads = [threading.Thread(target=run_a_loop) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert complaints == []
-    assert fired == [True, True]
-
-
-@pytest.mark.parametrize("how", ["met", "cancelled", "pending"])
-def test_a_wheel_does_not_keep_its_loop_alive(how: str):
-    def use_a_loop() -> "weakref.ref[asyncio.AbstractEventLoop]":
-        async def use() -> None:
-            loop = asyncio.get_running_loop()
-            entry = get_wheel(loop).queue(5.0).add(lambda: None)
-            if how == "met":
-                await asyncio.sleep(6)
-            elif how == "cancelled":
-                entry.cancel()
-
-        loop = asyncio.new_event_loop() if how != "met" else VirtualLoop()
-        try:
-            loop.run_until_complete(use())
-        finally:
-            loop.close()
-        return weakref.ref(loop)
-
-    before = len(wheel._wheels)
-    its_loop = use_a_loop()
-
-    gc.collect()
-
-    assert its_loop() is None
-    assert len(wheel._wheels) <= before
+    assert seen == ["nobody's"] * 3

@@ -46,7 +46,9 @@ class Patience:
     of its own.
     """
 
-    __slots__ = ("_cancelling", "_entry", "_fired", "_last_sign", "_task", "_wheel", "seconds")
+    __slots__ = (
+        "_cancelling", "_entry", "_fired", "_last_sign", "_stalled", "_task", "_wheel", "seconds",
+    )  # fmt: skip
 
     def __init__(self, wheel: Wheel, seconds: float, last_sign: Callable[[], float]) -> None:
         task = asyncio.current_task()
@@ -57,6 +59,7 @@ class Patience:
         self._task: asyncio.Task[Any] = task
         self._cancelling = task.cancelling()
         self._fired = False
+        self._stalled = wheel.stalled
         self._entry: Deadline = wheel.after(seconds, self._expire)
 
     def cancel(self) -> None:
@@ -68,7 +71,8 @@ class Patience:
         return self._fired and self._task.uncancel() <= self._cancelling
 
     def _expire(self) -> None:
-        renewed = self._last_sign() + self.seconds
+        # Time in which the loop did not run is not the peer's.
+        renewed = self._last_sign() + self.seconds + self._wheel.stalled - self._stalled
         if renewed > self._task.get_loop().time():
             self._entry = self._wheel.at(renewed, self._expire)
         else:

@@ -16,8 +16,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.checks import register as register_check
 
-from .conf import SETTING, find_setting_problems
+from .conf import ATTRIBUTE, SETTING, find_setting_problems, get_policies
 from .core.policies import TeardownPolicy
+from .mixins import find_consumers
 
 APP = "resilient_channels"
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
@@ -31,6 +32,8 @@ DAPHNE_CLOSE_TIMEOUT = 10
 
 CHECK_IDS = {
     f"{APP}.E001": "`RESILIENT_CHANNELS` has an unknown key or an impossible value.",
+    f"{APP}.E002": "Two heartbeat options contradict each other, or the interval reaches the limit "
+    "of the proxy that `HEARTBEAT.proxy_idle_timeout` declares.",
     f"{APP}.W001": "redis-py 8 or newer with its default `socket_timeout` under "
     "`channels_redis.core`: one idle plain consumer dies every 5 seconds, and a message may be "
     "lost.",
@@ -47,6 +50,7 @@ CHECK_IDS = {
 def register() -> None:
     """Register every check with Django."""
     register_check(check_settings, APP)
+    register_check(check_heartbeats, APP)
     register_check(check_layers, APP)
     register_check(check_in_memory_layer, Tags.security, deploy=True)
 
@@ -72,6 +76,34 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
             )
         )
     return messages
+
+
+def check_heartbeats(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """E002, for the settings and for every consumer class that has been imported."""
+    if find_setting_problems():
+        return []  # E001 has said so
+    found: dict[str, str] = {}  # each sentence once, with the first place it is true of
+    for owner in (_Settings, *find_consumers()):
+        contradiction = get_policies(owner).heartbeat.contradiction
+        if contradiction is not None:
+            where = f"settings.{SETTING}" if owner is _Settings else _name(owner)
+            found.setdefault(contradiction, where)
+    return [
+        Error(
+            f"{where}: {contradiction}.",
+            hint="Correct the HEARTBEAT section there, or in the settings.",
+            id=f"{APP}.E002",
+        )
+        for contradiction, where in found.items()
+    ]
+
+
+class _Settings:
+    """Stands for the settings alone: an owner of policies with nothing of its own."""
+
+
+def _name(owner: type) -> str:
+    return f"{owner.__module__}.{owner.__qualname__}.{ATTRIBUTE}"
 
 
 def check_layers(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:

@@ -1,4 +1,4 @@
-"""Every touch of an internal of Channels, asgiref, Django or a server, each with a canary test.
+"""Every touch of an internal of Channels, asgiref or a server, each with a canary test.
 
 Nothing else in this library knows how they work inside.
 """
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from concurrent.futures import Executor
     from types import CodeType, TracebackType
-
-    from django.db.backends.base.base import BaseDatabaseWrapper
 
 InputFault = Literal["json", "no text", "empty"]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -131,20 +129,6 @@ def read_close_old_connections() -> Callable[[], None]:
     """What Channels calls to close old connections, under the name its communicators patch."""
     close: Callable[[], None] = vars(channels_db)["close_old_connections"]
     return close
-
-
-def is_open(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a connection object of Django, of any thread, holds a real connection."""
-    return connection.connection is not None
-
-
-def has_become_old(connection: BaseDatabaseWrapper, since: float, now: float) -> bool:
-    """Whether an open connection has failed, or passed its ``CONN_MAX_AGE`` in that time.
-
-    Only in that time: Django leaves some connections open however old they are.
-    """
-    end: float | None = connection.close_at
-    return connection.errors_occurred or (end is not None and since < end <= now)
 
 
 # --- whose fault was it ----------------------------------------------------------------------

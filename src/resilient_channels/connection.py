@@ -221,12 +221,11 @@ class Connection:
         event = events.SendTimedOut(**self.who, deadline=deadline)
         self._give_up(CloseCode.SLOW_CONSUMER.value, event)
 
-    # --- what intake and heartbeat report ------------------------------------------------------
+    def last_heard(self) -> float:
+        """When the peer last gave a sign of life, on the loop's clock."""
+        return self.intake.last_heard
 
-    def heard(self) -> None:
-        """A frame came in."""
-        self.gate.last_heard = self.loop.time()
-        self.link.received += 1
+    # --- what intake and heartbeat report ------------------------------------------------------
 
     async def answer(self, text: str) -> None:
         """Answer a frame that is not for the application. Until then nothing more is read."""
@@ -245,7 +244,7 @@ class Connection:
     def listens_again(self) -> None:
         """Reading goes on; the peer's silence is counted from now."""
         self.is_listening = True
-        self.gate.last_heard = self.loop.time()
+        self.intake.last_heard = self.loop.time()
 
     def client_left(self, message: Message) -> None:
         """The server reported the end of the connection."""

@@ -64,8 +64,12 @@ class Conversation:
             negotiated=self.is_negotiated, foreign=bool(chosen) and not self.is_negotiated
         )
         policy = self._connection.policies.heartbeat
-        if self.is_negotiated or policy.reply or heartbeat is not None:
-            self._connection.intake.sift = self.sift
+        expected = [*policy.reply, policy.pong] if heartbeat is not None else [*policy.reply]
+        marks = {text[0] for text in expected if text}
+        if self.is_negotiated:
+            marks.add(wire.MARK)
+        self._connection.intake.marks = "".join(marks)
+        self._connection.intake.sift = self.sift if marks else None
         if not self.is_negotiated:
             return message, None
         self._connection.gate.escapes = True
@@ -91,10 +95,8 @@ class Conversation:
     # --- frames of the client ------------------------------------------------------------------
 
     def sift(self, message: Message) -> Message | str:
-        """The message, if it is for the application; else what to answer (perhaps nothing)."""
-        text = message.get("text")
-        if not text:
-            return message
+        """Look at a text that may be ours: the message if it is not, else what to answer."""
+        text = message["text"]
         if self.is_negotiated and text[0] == wire.MARK:
             if text[1:2] == wire.MARK:
                 return {**message, "text": text[1:]}

@@ -29,7 +29,33 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 VISIT_INTERVAL = 1.0
-"""Seconds between visits to a thread whose connections are open and may stay open."""
+"""Seconds between visits to a thread whose connections seem to need nothing.
+
+A database backend may have ideas of its own about when to close one.
+"""
+
+
+def is_open(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a connection object of Django, of any thread, holds a real connection."""
+    return connection.connection is not None
+
+
+def would_be_tended(connection: Any, since: float, now: float) -> bool:
+    """Whether ``close_if_unusable_or_obsolete()`` would do anything about an open connection.
+
+    It closes what has failed, is older than ``CONN_MAX_AGE`` or was left within a transaction; it
+    has what was used since looked at before it is used again, if ``CONN_HEALTH_CHECKS`` says so.
+
+    Args:
+        since: When it was last called. It leaves some connections open however old they are.
+    """
+    end = connection.close_at
+    return bool(
+        connection.errors_occurred
+        or (end is not None and since < end <= now)
+        or (connection.health_check_enabled and connection.health_check_done)
+        or connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
+    )
 
 
 class Ledger:
@@ -52,7 +78,7 @@ class Ledger:
 
     def _keep(self, known: Iterable[BaseDatabaseWrapper], *, visited_at: float) -> None:
         with _lock:
-            self._connections = tuple(ref(each) for each in known if compat.is_open(each))
+            self._connections = tuple(ref(each) for each in known if is_open(each))
             self._visited_at = visited_at
             if self._connections:
                 ledgers.add(self)
@@ -60,17 +86,17 @@ class Ledger:
                 ledgers.discard(self)
 
     def is_due(self, now: float) -> bool:
-        """Whether a visit could find something to close."""
+        """Whether a visit might find something to do."""
         if not self._connections:
             return False
-        is_open = False
+        some_open = False
         for reference in self._connections:
             connection = reference()
-            if connection is not None and compat.is_open(connection):
-                if compat.has_become_old(connection, self._visited_at, now):
+            if connection is not None and is_open(connection):
+                if would_be_tended(connection, self._visited_at, now):
                     return True
-                is_open = True
-        if is_open:
+                some_open = True
+        if some_open:
             return not 0 <= now - self._visited_at < VISIT_INTERVAL
         self._forget()
         return False
@@ -79,7 +105,7 @@ class Ledger:
         """Everything was closed by somebody else, such as ``database_sync_to_async``."""
         with _lock:
             known = (reference() for reference in self._connections)
-            if not any(connection and compat.is_open(connection) for connection in known):
+            if not any(connection and is_open(connection) for connection in known):
                 ledgers.discard(self)
 
 
@@ -90,7 +116,7 @@ class _Here(threading.local):
         self.ledger = Ledger()
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _here = _Here()
 
 ledgers: WeakSet[Ledger] = WeakSet()

@@ -31,13 +31,11 @@ def find_dispatch(driver: Driver) -> Callable[[Message], Awaitable[None]]:
 class _Dispatcher:
     """Dispatches to an async consumer."""
 
-    __slots__ = ("_driver", "_has_failed", "_is_enclosed")
+    __slots__ = ("_driver", "_has_failed")
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._has_failed = False
-        # Only an async_to_sync call that is under way already can enclose the consumer.
-        self._is_enclosed = compat.read_executor() is not None
 
     @compat.is_dispatch
     async def dispatch(self, message: Message) -> None:
@@ -58,7 +56,8 @@ class _Dispatcher:
         await close_old_connections(
             self._driver.loop,
             self._tell_error,
-            is_enclosed=self._is_enclosed,
+            # Only a call that was under way when the connection began can be around it.
+            is_enclosed=self._driver.executor is not None,
             always=self._has_failed,
         )
         self._has_failed = False

@@ -128,7 +128,7 @@ class Ending:
                 initiator=info.initiator.value,
                 certain=info.certain,
                 duration=round(self._loop.time() - link.opened_at, 3),
-                received=link.received - conversation.taken,
+                received=connection.intake.received - conversation.taken,
                 sent=link.sent,
                 unsent=link.unsent,
                 ignored=conversation.ignored,

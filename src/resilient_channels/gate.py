@@ -30,6 +30,7 @@ class Owner(Protocol):
     def opened(self) -> None: ...
     def went_over(self) -> None: ...
     def excuses_sender(self) -> bool: ...
+    def last_heard(self) -> float: ...
     def send_dropped(self) -> None: ...
     def send_timed_out(self, deadline: float) -> None: ...
 
@@ -43,13 +44,12 @@ class SendGate:
 
     Attributes:
         owner: The connection.
-        last_heard: When the peer last gave a sign of life, on the loop's clock.
         escapes: Whether text that looks like a control frame has to be told from one.
     """
 
     __slots__ = (
         "_accepting", "_deadline", "_is_denying", "_link", "_loop", "_send", "_wheel", "escapes",
-        "last_heard", "owner",
+        "owner",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +63,6 @@ class SendGate:
         self._loop = asyncio.get_running_loop()
         self._is_denying = False
         self._accepting: asyncio.Future[None] | None = None
-        self.last_heard = self._loop.time()
         self.escapes = False
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -75,7 +74,9 @@ class SendGate:
                 if self._accepting is not None:
                     await self._wait_for_greeting(message)
                     return
-                message = _escape(message)
+                text = message.get("text")
+                if text and text[0] == wire.MARK:
+                    message = {**message, "text": wire.MARK + text}
             # What _write does, on the spot: this is where every frame passes.
             steps = self._send(message).__await__()
             try:
@@ -218,7 +219,7 @@ class SendGate:
         """Wait for a server that does not take a message at once."""
         patience = None
         if self._deadline is not None:
-            patience = blocking.Patience(self._wheel, self._deadline, lambda: self.last_heard)
+            patience = blocking.Patience(self._wheel, self._deadline, self.owner.last_heard)
         try:
             await blocking.finish(steps, wait)
         except asyncio.CancelledError:
@@ -262,13 +263,6 @@ def find_owner(send: object) -> Any:
     """The connection whose gate *send* already passes: two consumers, or a middleware of ours."""
     gate = getattr(send, "__self__", None)
     return gate.owner if isinstance(gate, SendGate) else None
-
-
-def _escape(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    text = message.get("text")
-    if text and text[0] == wire.MARK:
-        return {**message, "text": wire.MARK + text}
-    return message
 
 
 def _close_frame(code: int | None) -> dict[str, Any]:

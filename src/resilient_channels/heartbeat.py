@@ -82,7 +82,7 @@ class Heartbeat:
             return
         wheel, liveness = connection.wheel, self._liveness
         now, rtt = connection.loop.time(), liveness.rtt
-        liveness.expect(now, wheel.stalled, connection.gate.last_heard)
+        liveness.expect(now, wheel.stalled, connection.intake.last_heard)
         # One ping at a time: if the last one could not be written yet, the peer does not read.
         if self._sending is None:
             nonce = liveness.ping(now)
@@ -106,7 +106,7 @@ class Heartbeat:
         self._check_timer = None
         if connection.link.state is not State.OPEN:
             return
-        now, heard = connection.loop.time(), connection.gate.last_heard
+        now, heard = connection.loop.time(), connection.intake.last_heard
         if not connection.is_listening:
             patience: float | None = self._liveness.timeout  # it may be talking
         else:

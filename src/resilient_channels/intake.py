@@ -25,7 +25,6 @@ LEFT: Message = {"type": "websocket.disconnect"}
 class Owner(Protocol):
     """Whom the intake tells what it learns."""
 
-    def heard(self) -> None: ...
     async def answer(self, text: str) -> None: ...
     def stopped_listening(self) -> None: ...
     def listens_again(self) -> None: ...
@@ -39,14 +38,18 @@ class Intake:
     """Everything that waits to be handled by one consumer.
 
     Attributes:
-        sift: Looks at each frame before it counts as the application's: returns the message that
-            does, or text to answer with (none, if empty) when it is not for the application.
+        sift: Looks at a text before it counts as the application's: returns the message that does,
+            or text to answer with (none, if empty) when it is not for the application.
+        marks: Only texts that begin with one of these characters are looked at.
+        last_heard: When the peer last gave a sign of life, on the loop's clock.
+        received: How many frames have come.
         took_event: Whether the message taken last came from the layer.
     """
 
     __slots__ = (
-        "_event", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices",
-        "_owner", "_policy", "_receive", "_taker", "_waiters", "_wheel", "sift", "took_event",
+        "_event", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices", "_owner", "_policy",
+        "_receive", "_taker", "_waiters", "_wheel", "last_heard", "marks", "received", "sift",
+        "took_event",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, receive: Receive, policy: InboxPolicy, wheel: Wheel) -> None:
@@ -64,6 +67,9 @@ class Intake:
         self._taker: asyncio.Future[Message | None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
+        self.last_heard = self._loop.time()
+        self.received = 0
+        self.marks = ""
         self.sift: Callable[[Message], Message | str] | None = None
 
     def __len__(self) -> int:
@@ -82,8 +88,10 @@ class Intake:
                 self._owner.receive_failed(error)
                 return
             if message["type"] == "websocket.receive":
-                self._owner.heard()
-                if self.sift is not None:
+                self.last_heard = self._loop.time()
+                self.received += 1
+                text = message.get("text")
+                if self.sift is not None and text and text[0] in self.marks:
                     sifted = self.sift(message)
                     if isinstance(sifted, str):
                         if sifted:

@@ -55,7 +55,7 @@ class Lifetime:
         limit = connection.policies.lifetime.idle_timeout
         if connection.link.state is not State.OPEN or limit is None:
             return
-        heard = connection.gate.last_heard
+        heard = connection.intake.last_heard
         if heard != self._heard:
             self._heard, self._stalled = heard, self._stalled_before
         self._stalled_before = wheel.stalled

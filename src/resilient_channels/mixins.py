@@ -18,7 +18,7 @@ from .traits import Traits, read_traits
 from .turns import collect_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .core.outcomes import SendOutcome
 
@@ -99,6 +99,18 @@ class _Mixin:
         else:
             self.dispatch = driver.dispatch
             await driver.run(partial(call, driver.scope, driver.receive, driver.gate.send))
+
+
+def find_consumers() -> Iterator[type]:
+    """Every consumer class with a mixin that has been imported."""
+    seen, todo = set(), [_Mixin]
+    while todo:
+        for cls in todo.pop().__subclasses__():
+            if cls not in seen:
+                seen.add(cls)
+                todo.append(cls)
+                if issubclass(cls, AsyncConsumer):
+                    yield cls
 
 
 def _check_order(cls: type) -> None:

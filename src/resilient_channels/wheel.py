@@ -22,11 +22,9 @@ Callback = Callable[[], None]
 SLOT = 1 / 64
 """Seconds per slot. A power of two, so that sums stay exact."""
 
-PRECISION = 64
-"""A deadline is met late by up to this fraction of its delay, so that long ones share slots..."""
-
-COARSEST = 16
-"""...but never by more than these slots: a quarter of a second."""
+FINE, COARSE, COARSEST = 64, 1024, 0.25
+"""A deadline is met late by up to a 64th of its delay, but no more than a quarter of a second, or
+a 1024th where that is longer. So long ones share slots, and slots stay few."""
 
 STEADY = 0.25
 """Seconds between two steady beats: a stall is measured that exactly."""
@@ -87,8 +85,9 @@ class Wheel:
         return self._add(asyncio.get_running_loop(), when, callback)
 
     def _add(self, loop: asyncio.AbstractEventLoop, when: float, callback: Callback) -> Deadline:
-        doublings = (int((when - loop.time()) / (SLOT * PRECISION)) >> 1).bit_length()
-        width = min(1 << max(doublings, 0), COARSEST)
+        delay = when - loop.time()
+        lateness = int(max(min(delay / FINE, COARSEST), delay / COARSE) / SLOT)
+        width = 1 << (lateness.bit_length() - 1) if lateness > 0 else 1
         number = math.ceil(when / (SLOT * width)) * width
         slot = self._slots.get(number)
         if slot is None:

@@ -63,14 +63,13 @@ class Link:
             close, what the server reports about it changes nothing.
     """
 
-    __slots__ = ("accepted", "info", "opened_at", "received", "sent", "state", "unsent")
+    __slots__ = ("accepted", "info", "opened_at", "sent", "state", "unsent")
 
     def __init__(self) -> None:
         self.state = State.CONNECTING
         self.accepted = False
         self.info: DisconnectInfo | None = None
         self.opened_at: float | None = None
-        self.received = 0
         self.sent = 0
         self.unsent = 0
 
