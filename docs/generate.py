@@ -6,6 +6,7 @@ With ``--check`` nothing is written, and the exit status is 1 if a file is not w
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from dataclasses import MISSING, Field, fields
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 TARGET = Path(__file__).resolve().parent / "reference" / "_generated"
+GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "close-codes.json"
 NOTICE = "<!-- Written by docs/generate.py from {source}; do not edit. -->\n\n"
 
 
@@ -104,6 +106,21 @@ def states() -> Iterator[str]:
     )
 
 
+def close_codes_for_clients() -> Iterator[str]:
+    """The registry as JSON, one row per line: tests of clients in other languages read it."""
+    rows = (
+        {
+            "code": row.code,
+            "name": row.name,
+            "verdict": row.verdict.value,
+            "keeps_resume_state": row.keeps_resume_state,
+            "sender": row.sender.name.lower(),
+        }
+        for row in REGISTRY.values()
+    )
+    yield "[\n  " + ",\n  ".join(json.dumps(row, separators=(",", ":")) for row in rows) + "\n]\n"
+
+
 PAGES: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "settings.md": ("core/policies.py", settings),
     "events.md": ("core/events.py", events),
@@ -179,18 +196,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Write the reference tables from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if one is stale")
     check = parser.parse_args().check
+    pages = {
+        TARGET / name: NOTICE.format(source=f"src/resilient_channels/{source}") + "".join(make())
+        for name, (source, make) in PAGES.items()
+    }
+    pages[GOLDEN] = "".join(close_codes_for_clients())
     stale = []
-    for name, (source, make) in PAGES.items():
-        text = NOTICE.format(source=f"src/resilient_channels/{source}")
-        text += "".join(make()).rstrip("\n") + "\n"
-        page = TARGET / name
+    for page, text in pages.items():
+        text = text.rstrip("\n") + "\n"
         if page.exists() and page.read_text(encoding="utf-8") == text:
             continue
-        stale.append(name)
+        stale.append(page.name)
         if not check:
-            TARGET.mkdir(parents=True, exist_ok=True)
+            page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(text, encoding="utf-8")
-            print(f"wrote {name}")
+            print(f"wrote {page.name}")
     if check and stale:
         print(f"stale: {', '.join(stale)}; run python docs/generate.py", file=sys.stderr)
     return 1 if check and stale else 0

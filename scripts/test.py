@@ -19,6 +19,14 @@ NEEDED = {
         "the tests against a real Redis",
         "Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis",
     ),
+    "chromedriver": (
+        "the tests in a real browser",
+        "Debian: apt-get install chromium chromium-driver; elsewhere: Chrome and its chromedriver",
+    ),
+    "node": (
+        "the tests of the browser module",
+        "Debian and Ubuntu: apt-get install nodejs; macOS: brew install node (20 or newer)",
+    ),
 }
 
 
