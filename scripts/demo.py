@@ -20,6 +20,8 @@ import bootstrap
 PROJECT = Path(__file__).resolve().parent.parent / "example_project"
 SERVERS = ("uvicorn", "daphne")
 PORT = 8000
+# The status with which a server asks for another one in its place.
+RESTART = 75
 
 
 def parse() -> tuple[argparse.Namespace, list[str]]:
@@ -55,13 +57,38 @@ def usable(port: int) -> int:
     raise SystemExit("no port is free on 127.0.0.1")
 
 
-def run(command: list[str]) -> int:
-    """Run *command* in the example project until it ends; Ctrl-C is for it, not for us."""
-    with subprocess.Popen(command, cwd=PROJECT) as process:
+class Supervisor:
+    """Runs one child after the other; whoever ends us ends the child, too."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._asked_to_end = False
+        # Handlers, not SIG_IGN: a child would inherit that, and be deaf to Ctrl-C.
+        signal.signal(signal.SIGINT, self._interrupted)
+        signal.signal(signal.SIGTERM, self._terminated)
+
+    def run(self, command: list[str]) -> int:
+        """Run *command* in the example project until it ends for good; return its status.
+
+        A child that ends with ``RESTART`` asks for another one in its place.
+        """
+        while True:
+            with subprocess.Popen(command, cwd=PROJECT) as self._child:
+                if self._asked_to_end:
+                    self._child.terminate()
+                status = self._child.wait()
+            if status != RESTART or self._asked_to_end:
+                return status
+            print("The server ended, as the page asked for; here is a new one.", flush=True)
+
+    def _interrupted(self, *_: object) -> None:
         # A terminal interrupts both of us; the child ends in its own time.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        return process.wait()
+        self._asked_to_end = True
+
+    def _terminated(self, *_: object) -> None:
+        self._asked_to_end = True
+        if self._child is not None:
+            self._child.terminate()
 
 
 def serve(python: str, server: str, port: int) -> int:
@@ -75,7 +102,8 @@ def serve(python: str, server: str, port: int) -> int:
     }
     print(f"A plain and a resilient chat on {server}: http://127.0.0.1:{port}/  (Ctrl-C ends it)")
     sys.stdout.flush()
-    status = run([python, *command[server], "config.asgi:application"])
+    os.environ["DEMO_RESTART_STATUS"] = str(RESTART)
+    status = Supervisor().run([python, *command[server], "config.asgi:application"])
     # Ended by Ctrl-C or a signal, as it should be.
     return 0 if status in (0, -signal.SIGINT, -signal.SIGTERM, 130, 143) else status
 
@@ -86,7 +114,7 @@ def main() -> int:
     os.environ["PYTHONUNBUFFERED"] = "1"
     python = str(bootstrap.ensure(["demo"], []))
     if options.tour:
-        return run([python, "-m", "tour", *passed])
+        return Supervisor().run([python, "-m", "tour", *passed])
     port = usable(options.port)
     if port != options.port:
         print(f"Port {options.port} is taken.")

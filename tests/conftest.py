@@ -5,9 +5,10 @@ import gc
 import pytest
 from pytest_asyncio import is_async_test
 
+from support.databases import hops, make_database
 from support.leaks import no_tasks_left, nothing_left_behind
 
-__all__ = ["no_tasks_left", "nothing_left_behind"]
+__all__ = ["hops", "make_database", "no_tasks_left", "nothing_left_behind"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

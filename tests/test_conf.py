@@ -14,6 +14,15 @@ from resilient_channels.core.policies import SECTIONS, Policies, SendPolicy, opt
 
 ANOTHER_VALUE: dict[tuple[str, str], tuple[Any, Any]] = {
     # section, option: one for the setting, one for the class
+    ("HEARTBEAT", "mode"): ("off", "always"),
+    ("HEARTBEAT", "interval"): (1.0, 2),
+    ("HEARTBEAT", "timeout"): (1.0, 2),
+    ("HEARTBEAT", "ping"): ("ping", None),
+    ("HEARTBEAT", "pong"): ("pong", ""),
+    ("HEARTBEAT", "reply"): ({"ping": "pong"}, {}),
+    ("HEARTBEAT", "proxy_idle_timeout"): (60.0, None),
+    ("LIFETIME", "idle_timeout"): (60.0, None),
+    ("LIFETIME", "max_age"): (3600, 7200.0),
     ("SEND", "deadline"): (11.0, None),
     ("INBOX", "frames"): (2, 3),
     ("INBOX", "bytes"): (1000, 2000),
@@ -141,9 +150,9 @@ def test_policies_are_built_once_per_class():
 
 NONSENSE: list[tuple[Any, str]] = [
     ({"SENT": {}}, "RESILIENT_CHANNELS has no section 'SENT'; did you mean 'SEND'?"),
-    ({"send": {}}, "RESILIENT_CHANNELS has no section 'send'; known are SEND, INBOX, "),
-    ({"HEARTBEAT": {}}, "RESILIENT_CHANNELS has no section 'HEARTBEAT'; known are SEND, INBOX, "),
-    ({7: {}}, "RESILIENT_CHANNELS has no section 7; known are SEND, "),
+    ({"send": {}}, "RESILIENT_CHANNELS has no section 'send'; known are HEARTBEAT, LIFETIME, "),
+    ({"HEARTBEATS": {}}, "RESILIENT_CHANNELS has no section 'HEARTBEATS'; did you mean 'HEARTB"),
+    ({7: {}}, "RESILIENT_CHANNELS has no section 7; known are HEARTBEAT, "),
     (
         {"SEND": {"deadlin": 3}},
         "RESILIENT_CHANNELS['SEND'] has no option 'deadlin'; did you mean 'deadline'?",

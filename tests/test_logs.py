@@ -23,6 +23,7 @@ SAMPLES: dict[str, Any] = {
     "str": "text",
     "int": 3,
     "float": 1.5,
+    "float | None": None,
     "bool": True,
     "BaseException": BOOM,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
@@ -29,6 +28,8 @@ class ChatConsumer(FaultsOnRequest, AsyncJsonWebsocketConsumer):
             case {"type": "chat", "text": str(text)}:
                 message = {"type": "chat.message", "text": text[:500]}
                 await self.channel_layer.group_send("lobby", message)
+            case {"type": "echo", "n": n, "through": "layer"}:
+                await self.channel_layer.send(self.channel_name, {"type": "chat.echo", "n": n})
             case {"type": "echo", "n": n}:
                 await self.send_json({"type": "echo", "n": n})
             case {"type": "fault", "name": str(name)}:
@@ -38,10 +39,13 @@ class ChatConsumer(FaultsOnRequest, AsyncJsonWebsocketConsumer):
         """Deliver a message of the room."""
         await self.send_json({"type": "chat", "text": event["text"]})
 
+    async def chat_echo(self, event: dict[str, Any]) -> None:
+        """Answer an echo that came through the channel layer."""
+        await self.send_json({"type": "echo", "n": event["n"]})
+
     async def disconnect(self, code: int | None) -> None:
         """Remember that this ran; the page asks for it."""
-        key = parse_qs(self.scope["query_string"].decode()).get("key", [""])[0]
-        fates.note(key, code)
+        fates.note_disconnect(self.scope, code)
 
 
 class ResilientChatConsumer(AsyncResilientMixin, ChatConsumer):

@@ -1,14 +1,11 @@
-"""Faults that need the server's help: both chats fail on request, in the same way."""
+"""Faults that need a consumer's help: both chats fail on request, in the same way."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from channels.layers import get_channel_layer
-
-SLOW = 2.0
-LAYER_AWAY = 3.0
+from . import durations
 
 
 class FaultsOnRequest:
@@ -26,8 +23,8 @@ class FaultsOnRequest:
             "unknown-event": self._send_odd_event,
             "send-after-close": self._send_after_close,
             "double-close": self._close_twice,
-            "slow-handler": self._work_slowly,
-            "layer-failure": self._break_layer,
+            "slow-handler": self._work_for_long,
+            "leave-in-handler": self._work_until_left,
         }
         await faults[name]()
 
@@ -45,12 +42,10 @@ class FaultsOnRequest:
         await self.close(code=4001)
         await self.close(code=4001)
 
-    async def _work_slowly(self) -> None:
-        await asyncio.sleep(SLOW)
-        for n in range(3):
-            await self.send_json({"type": "chat", "text": f"answer {n} of a slow handler"})
+    async def _work_for_long(self) -> None:
+        await asyncio.sleep(durations.SLOW_HANDLER)
 
-    async def _break_layer(self) -> None:
-        # The layer itself, not a consumer's view of it.
-        layer: Any = get_channel_layer()
-        layer.break_for(LAYER_AWAY)
+    async def _work_until_left(self) -> None:
+        await asyncio.sleep(durations.LEFT_HANDLER)
+        for n in range(3):
+            await self.send_json({"type": "chat", "text": f"answer {n} to nobody"})

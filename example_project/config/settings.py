@@ -42,8 +42,8 @@ DATABASES = {
 # The in-memory layer of Channels behind a switch that breaks it for a while.
 CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.BreakableLayer"}}
 
-# Everything is at its default; a send deadline only to show where it would go.
-RESILIENT_CHANNELS = {"SEND": {"deadline": 30.0}}
+# The heartbeat is faster than the default of 25 s and 20 s: somebody is watching.
+RESILIENT_CHANNELS = {"HEARTBEAT": {"interval": 2.0, "timeout": 2.0}}
 
 LOGGING = {
     "version": 1,

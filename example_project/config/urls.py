@@ -1,4 +1,4 @@
-"""The example has one page, and one answer for its script."""
+"""The example has one page, and answers for its script."""
 
 from __future__ import annotations
 
@@ -9,4 +9,7 @@ from chat import views
 urlpatterns = [
     path("", views.page, name="page"),
     path("fate/<slug:key>/", views.fate, name="fate"),
+    path("server/layer-away/", views.break_layer, name="layer-away"),
+    path("server/blocked-loop/", views.block_loop, name="blocked-loop"),
+    path("server/server-restart/", views.restart, name="server-restart"),
 ]

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from . import brokers, runner, table
 from .faults import ALL
+from .lengths import FULL, SHORT
 from .servers import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .faults import Fault
+    from .lengths import Lengths
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -32,6 +34,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings there, too")
     parser.add_argument(
         "--only", action="append", metavar="NAME", default=[], help="only this fault; repeatable"
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="let slow handlers, stalls and stops last as long as real ones, up to a minute",
     )
     parser.add_argument("--list", action="store_true", help="name the faults, and do nothing")
     options = parser.parse_args(arguments)
@@ -71,14 +78,16 @@ class Progress:
         )
 
 
-async def tour(servers: Sequence[str], faults: Sequence[Fault]) -> dict[str, list[runner.Row]]:
+async def tour(
+    servers: Sequence[str], faults: Sequence[Fault], lengths: Lengths
+) -> dict[str, list[runner.Row]]:
     """Run *faults* on each of *servers* in turn."""
     # A tour that is told to end takes its servers with it.
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     progress = Progress(len(servers) * len(faults))
-    return {server: await runner.run(server, faults, progress) for server in servers}
+    return {server: await runner.run(server, faults, lengths, progress) for server in servers}
 
 
 def main() -> int:
@@ -91,7 +100,7 @@ def main() -> int:
     servers = [options.server] if options.server else list(NAMES)
     print(", ".join(f"{name} {version}" for name, version in table.versions().items()))
     try:
-        findings = asyncio.run(tour(servers, faults))
+        findings = asyncio.run(tour(servers, faults, FULL if options.full else SHORT))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("\ninterrupted", file=sys.stderr)
         return 130

@@ -1,7 +1,9 @@
 """The ASGI application under test, and the window through which the tour looks at it.
 
 WebSockets: ``/plain/async/``, ``/plain/sync/``, ``/resilient/async/``, ``/resilient/sync/``.
-HTTP, JSON: ``/state?id=...`` one connection's record; ``/cancel?id=...`` cancels its application.
+HTTP, JSON: ``/state?id=...`` one connection's record; ``/note?id=...&event=...`` the same, with
+that event written down first; ``/cancel?id=...`` cancels its application; ``/crowd?name=...`` the
+records of many as one.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import json
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import django
 
@@ -44,11 +47,20 @@ async def application(scope: MutableMapping[str, Any], receive: Receive, send: S
 
 
 def _look(scope: MutableMapping[str, Any]) -> dict[str, Any]:
+    query = dict(parse_qsl(scope["query_string"].decode()))
+    if scope["path"] == "/crowd":
+        return {**recording.combined(query["name"]), "members": _members(query["group"])}
     record = recording.of(scope)
     if scope["path"] == "/cancel" and record.task is not None:
         record.task.cancel()
-    members = getattr(get_channel_layer(), "groups", {}).get(record.group, {})
-    return {**record.as_json(), "members": len(members), "tasks": len(asyncio.all_tasks())}
+    if scope["path"] == "/note":
+        record.note(query["event"])
+    tasks = len(asyncio.all_tasks())
+    return {**record.as_json(), "members": _members(record.group), "tasks": tasks}
+
+
+def _members(group: str) -> int:
+    return len(getattr(get_channel_layer(), "groups", {}).get(group, {}))
 
 
 async def _answer(send: Send, content: dict[str, Any]) -> None:

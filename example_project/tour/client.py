@@ -2,7 +2,7 @@
 
 It speaks RFC 6455 by itself: no library stands between a test and the bytes on the wire. A
 background task reads, answers pings, and queues what came for ``recv()``; ``stop_reading()``
-ends that, as a frozen client does.
+ends that, as a frozen client does. A client with a ``Heart`` answers the library's heartbeats, too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from .heart import Heart
+
 __all__ = [
     "Binary", "Client", "Close", "Dropped", "Ending", "Eof", "Received", "Refused", "Reset", "Text",
     "connect",
@@ -38,11 +40,13 @@ async def connect(
     headers: Mapping[str, str] | None = None,
     subprotocols: Sequence[str] = (),
     receive_buffer: int | None = None,
+    heart: Heart | None = None,
     deadline: float = 10.0,
 ) -> Client:
     """Open a WebSocket.
 
     Args:
+        heart: Takes what is a heartbeat's, so that ``recv()`` does not see it, and answers.
         receive_buffer: Bytes that the kernel may hold for us; small ones fill up soon once
             nobody reads.
 
@@ -64,20 +68,24 @@ async def connect(
     except BaseException:
         raw.close()
         raise
-    return Client(raw, handshake, rest)
+    return Client(raw, handshake, rest, heart)
 
 
 class Client:
     """One open WebSocket; made by ``connect()``.
 
     Attributes:
+        heart: What answers the library's heartbeats, if anything does.
         pings: Ping frames that came.
         pongs: Pong frames that came.
         answers_close: Whether a close frame of the server is echoed, as the protocol asks.
     """
 
-    def __init__(self, raw: socket.socket, handshake: Handshake, rest: bytearray) -> None:
+    def __init__(
+        self, raw: socket.socket, handshake: Handshake, rest: bytearray, heart: Heart | None = None
+    ) -> None:
         self.handshake = handshake
+        self.heart = heart
         self.pings = 0
         self.pongs = 0
         self.answers_close = True
@@ -212,6 +220,11 @@ class Client:
             task.cancel()
             await asyncio.wait([task])
 
+    def read_on(self) -> None:
+        """Thaw after ``stop_reading()``."""
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read())
+
     async def aclose(self) -> None:
         """Release the socket, whatever its state."""
         await self.stop_reading()
@@ -252,8 +265,17 @@ class Client:
         else:
             self._message.append(frame)
             if frame.fin:
-                self._queue.put_nowait(self._assemble())
+                await self._receive(self._assemble())
         self._heard.set()
+
+    async def _receive(self, message: Text | Binary) -> None:
+        if self.heart is not None and isinstance(message, Text):
+            is_heartbeat, answer = self.heart.beat(message.data)
+            if answer is not None:
+                await self._answer(frames.TEXT, answer.encode())
+            if is_heartbeat:
+                return
+        self._queue.put_nowait(message)
 
     async def _answer(self, opcode: int, payload: bytes) -> None:
         # The end of the connection is what recv() reports, not our answer's failure.

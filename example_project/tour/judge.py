@@ -150,7 +150,8 @@ def _disconnects(facts: Facts) -> Iterator[str]:
     if not facts.disconnects:
         yield "no disconnect()"
     elif expected > 1:
-        yield f"disconnect() for only {len(facts.disconnects)} of {expected}"
+        if len(facts.disconnects) < expected:
+            yield f"disconnect() for only {len(facts.disconnects)} of {expected}"
     else:
         calls = ", ".join(f"disconnect({code})" for code in facts.disconnects)
         yield calls + "".join(f" {kind.upper()}" for kind in facts.kinds)

@@ -34,7 +34,9 @@ class Record:
     """One connection's story.
 
     Attributes:
-        events: What the consumer wrote down, with seconds since the connection began.
+        events: What happened, with seconds since the connection began: what the consumer wrote
+            down; "close", when the application closed; "server noticed", when it was told of the
+            end.
         disconnects: The codes that ``disconnect()`` was called with.
         infos: The ``DisconnectInfo`` objects that a resilient consumer was given.
         sends: What each counted send did: "returned", or the exception's name.
@@ -93,6 +95,20 @@ def of(scope: Mapping[str, Any]) -> Record:
     return record
 
 
+def combined(name: str) -> dict[str, Any]:
+    """Return the stories of the connections whose ids begin with *name*, as one."""
+    stories = [record.as_json() for key, record in RECORDS.items() if key.startswith(f"{name}.")]
+    return {
+        "total": len(stories),
+        "ended": sum(story["ended"] for story in stories),
+        "disconnects": [code for story in stories for code in story["disconnects"]],
+        "infos": [info for story in stories for info in story["infos"]],
+        "left_by": [story["left_by"] for story in stories if story["left_by"]],
+        "writes_after_end": sum(story["writes_after_end"] for story in stories),
+        "logs": [log for story in stories for log in story["logs"]],
+    }
+
+
 class Recorded:
     """An ASGI application that writes down how another one behaves."""
 
@@ -109,11 +125,19 @@ class Recorded:
         async def watched(message: Message) -> None:
             nonlocal closed
             record.writes_after_end += closed
-            closed = closed or message["type"] == "websocket.close"
+            if message["type"] == "websocket.close":
+                closed = True
+                record.note("close")
             await send(message)
 
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                record.note("server noticed")
+            return message
+
         try:
-            await self._inner(scope, receive, watched)
+            await self._inner(scope, heard, watched)
         except BaseException as error:
             record.left_by = f"{type(error).__module__}.{type(error).__qualname__}"
             raise
@@ -128,5 +152,6 @@ class RecordHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Add the event to the record of the connection that caused it."""
         connection = current.get()
-        if connection is not None:
+        # Whose turn it is when the loop runs again is chance: that record is the process's.
+        if connection is not None and record.getMessage() != "loop.stalled":
             connection.logs.append((record.levelname, record.getMessage()))

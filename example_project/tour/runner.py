@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .faults import Fault
     from .faults.base import Layer
+    from .lengths import Lengths
 
     Report = Callable[[str, "Row"], None]
 
@@ -28,8 +29,8 @@ SIDES: tuple[Side, Side] = ("plain", "resilient")
 # More would measure the machine: every fault means several processes that are busy.
 FAULTS_AT_ONCE = 8
 BROKERS_AT_ONCE = 3
-# No fault takes longer on its own; what does has hung.
-ROW_DEADLINE = 60.0
+# They mostly wait.
+OWN_SERVERS_AT_ONCE = 3
 
 
 @dataclass
@@ -40,27 +41,41 @@ class Row:
     facts: dict[Side, Facts] = field(default_factory=dict)
 
 
-async def run(server: str, faults: Sequence[Fault], report: Report) -> list[Row]:
+async def run(server: str, faults: Sequence[Fault], lengths: Lengths, report: Report) -> list[Row]:
     """Run *faults* on *server*, and report each as it is done."""
     rows = {fault.name: Row(fault) for fault in faults}
     in_memory = [fault for fault in faults if fault.layer == "memory"]
-    if in_memory:
+    shared = [fault for fault in in_memory if not fault.own_server]
+
+    async def on_shared_servers() -> None:
         async with AsyncExitStack() as stack:
-            stages = await _stages(server, "memory", stack)
+            stages = await _stages(server, "memory", lengths, stack)
 
             async def on_shared(fault: Fault) -> None:
                 await _both(rows[fault.name], stages)
                 report(server, rows[fault.name])
 
-            await _some_at_once([f for f in in_memory if not f.alone], FAULTS_AT_ONCE, on_shared)
-            await _some_at_once([f for f in in_memory if f.alone], 1, on_shared)
+            await _some_at_once([f for f in shared if not f.alone], FAULTS_AT_ONCE, on_shared)
+            await _some_at_once([f for f in shared if f.alone], 1, on_shared)
 
     async def on_its_own(fault: Fault) -> None:
         async with AsyncExitStack() as stack:
-            await _both(rows[fault.name], await _stages(server, fault.layer, stack))
+            await _both(rows[fault.name], await _stages(server, fault.layer, lengths, stack))
         report(server, rows[fault.name])
 
-    await _some_at_once([f for f in faults if f.layer != "memory"], BROKERS_AT_ONCE, on_its_own)
+    async def on_their_own() -> None:
+        patient = [fault for fault in in_memory if fault.own_server]
+        await _some_at_once(patient, OWN_SERVERS_AT_ONCE, on_its_own)
+
+    async def with_brokers() -> None:
+        needing = [fault for fault in faults if fault.layer != "memory"]
+        await _some_at_once(needing, BROKERS_AT_ONCE, on_its_own)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(on_their_own())
+        if shared:
+            await on_shared_servers()
+        await with_brokers()
     return list(rows.values())
 
 
@@ -76,18 +91,22 @@ async def _some_at_once(faults: Sequence[Fault], limit: int, work: Callable[[Fau
             group.create_task(one(fault))
 
 
-async def _stages(server: str, layer: Layer, stack: AsyncExitStack) -> list[Stage]:
-    return await asyncio.gather(*(_stage(server, side, layer, stack) for side in SIDES))
+async def _stages(
+    server: str, layer: Layer, lengths: Lengths, stack: AsyncExitStack
+) -> list[Stage]:
+    return await asyncio.gather(*(_stage(server, side, layer, lengths, stack) for side in SIDES))
 
 
-async def _stage(server: str, side: Side, layer: Layer, stack: AsyncExitStack) -> Stage:
+async def _stage(
+    server: str, side: Side, layer: Layer, lengths: Lengths, stack: AsyncExitStack
+) -> Stage:
     broker = None
     environment = {}
     if layer != "memory":
         broker = await stack.enter_async_context(Broker(tls=layer == "redis-tls"))
         environment["TOUR_LAYERS"] = json.dumps(layer_settings(layer, broker))
     process = Server(server, APPLICATION, environment=environment)
-    return Stage(await stack.enter_async_context(process), side, broker)
+    return Stage(await stack.enter_async_context(process), side, broker, lengths)
 
 
 def layer_settings(layer: Layer, broker: Broker) -> dict[str, Any]:
@@ -106,7 +125,7 @@ async def _both(row: Row, stages: Sequence[Stage]) -> None:
 
 async def _measure(fault: Fault, stage: Stage) -> Facts:
     try:
-        async with asyncio.timeout(ROW_DEADLINE):
+        async with asyncio.timeout(stage.lengths.row_deadline):
             return await fault.run(stage)
     except Exception as error:  # noqa: BLE001 - a row that fails is a finding, not the end of the tour
         return Facts(error=_where(error))

@@ -1,12 +1,15 @@
 """Django settings of the application under test; ``TOUR_LAYERS`` holds the default channel layer.
 
-Everything is at its default except the send deadline, which is short so that the tour is.
+Everything is at its default except the send deadline and the heartbeat, which are short so that
+the tour is. Only clients that speak the library's protocol have a heartbeat.
 """
 
 from __future__ import annotations
 
 import json
 import os
+
+from .lengths import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT
 
 SECRET_KEY = "only for the tour"
 DEBUG = False
@@ -21,7 +24,10 @@ CHANNEL_LAYERS = {
     )
 }
 
-RESILIENT_CHANNELS = {"SEND": {"deadline": 3.0}}
+RESILIENT_CHANNELS = {
+    "SEND": {"deadline": 3.0},
+    "HEARTBEAT": {"interval": HEARTBEAT_INTERVAL, "timeout": HEARTBEAT_TIMEOUT},
+}
 
 LOGGING = {
     "version": 1,

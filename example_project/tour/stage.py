@@ -13,6 +13,8 @@ from urllib.parse import urlencode
 
 from . import client as websocket
 from .client import Client, Close, Ending, Eof, Reset, Text
+from .heart import PROTOCOL, Heart
+from .lengths import SHORT, Lengths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +104,10 @@ class Connection:
         """Wait until the consumer has written *event* down."""
         return await self.until(lambda state: moment(state, event) is not None, deadline)
 
+    async def note(self, event: str) -> None:
+        """Have *event* written down in the server's record, with its time."""
+        await self.stage.look("/note", id=self.key, event=event)
+
     async def members(self) -> int:
         """Return how many channels are in this connection's group."""
         if self.stage.broker is not None:
@@ -116,6 +122,7 @@ class Stage:
     server: Server
     side: Side
     broker: Broker | None = None
+    lengths: Lengths = SHORT
 
     async def connect(
         self,
@@ -125,17 +132,25 @@ class Stage:
         colour: str = "async",
         group: str | None = None,
         receive_buffer: int | None = None,
+        port: int | None = None,
+        heart: Heart | None = None,
         deadline: float = 10.0,
         **query: str,
     ) -> Connection:
-        """Open a WebSocket to this side's consumer of that *colour*."""
+        """Open a WebSocket to this side's consumer of that *colour*.
+
+        A client with a *heart* offers the library's protocol. Another *port* than the server's
+        is a proxy's.
+        """
         key = key or self.new_key(name)
         group = group or f"tour.{key}"
         client = await websocket.connect(
-            self.server.port,
+            self.server.port if port is None else port,
             f"/{self.side}/{colour}/",
             query={"id": key, "group": group, **query},
             receive_buffer=receive_buffer,
+            subprotocols=() if heart is None else (PROTOCOL,),
+            heart=heart,
             deadline=deadline,
         )
         return Connection(self, key, client, group)

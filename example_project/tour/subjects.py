@@ -7,7 +7,11 @@ plain ones in their bases only, and in writing down the ``DisconnectInfo`` they 
 from __future__ import annotations
 
 import asyncio
+import os
+import pdb
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync
@@ -24,6 +28,13 @@ if TYPE_CHECKING:
     from .recording import Record
 
 CHUNK = "x" * 65_536
+# Much more than every buffer on the way holds, and little enough for a server that keeps it all.
+FLOOD_CHUNKS = 600
+
+
+def _debug(pipe: Path) -> None:
+    with pipe.open() as commands, Path(os.devnull).open("w") as nowhere:
+        pdb.Pdb(stdin=commands, stdout=nowhere, nosigint=True, readrc=False).set_trace()
 
 
 class AsyncSubject(AsyncJsonWebsocketConsumer):
@@ -117,6 +128,30 @@ class AsyncSubject(AsyncJsonWebsocketConsumer):
                 await asyncio.sleep(0.05)
 
         self.record.background.append(asyncio.create_task(ticker()))
+
+    async def do_flood(self, content: dict[str, Any]) -> None:
+        """Start a task that sends far more than a client that does not read can be sent."""
+
+        async def flood() -> None:
+            with suppress(OSError):  # the client is gone
+                for _ in range(FLOOD_CHUNKS):
+                    await self.send(CHUNK)
+                    await asyncio.sleep(0.005)
+
+        self.record.background.append(asyncio.create_task(flood()))
+        self.record.note("flood began")
+
+    async def do_block(self, content: dict[str, Any]) -> None:
+        """Call something slow where everybody waits for it, as happens."""
+        self.record.note("stall began")
+        time.sleep(content["seconds"])  # noqa: ASYNC251 - that is the fault
+        self.record.note("stall over")
+
+    async def do_breakpoint(self, content: dict[str, Any]) -> None:
+        """Stop in the debugger, which takes its commands from that pipe."""
+        self.record.note("stall began")
+        _debug(Path(content["pipe"]))
+        self.record.note("stall over")
 
     async def do_close(self, content: dict[str, Any]) -> None:
         """Close, and then do what one should not do any more."""

@@ -13,6 +13,9 @@ PUBLISHED = {
     "connection.refused": "INFO",
     "connection.closed": "INFO",
     "connection.step": "DEBUG",
+    "heartbeat.timeout": "INFO",
+    "control.ignored": "INFO",
+    "loop.stalled": "WARNING",
     "send.dropped": "DEBUG",
     "send.timeout": "INFO",
     "inbox.full": "WARNING",
@@ -61,8 +64,8 @@ def test_names_are_unique():
 
 
 @every_event
-def test_an_event_belongs_to_one_of_four_loggers(event: type[Event]):
-    assert event.topic in {"connection", "send", "handler", "layer"}
+def test_an_event_belongs_to_one_of_five_loggers(event: type[Event]):
+    assert event.topic in {"connection", "heartbeat", "send", "handler", "layer"}
 
 
 @every_event

@@ -14,6 +14,16 @@ from resilient_channels.core.policies import (
 )
 
 DEFAULTS: dict[str, dict[str, Any]] = {
+    "HEARTBEAT": {
+        "mode": "auto",
+        "interval": 25.0,
+        "timeout": 20.0,
+        "ping": None,
+        "pong": None,
+        "reply": {},
+        "proxy_idle_timeout": None,
+    },
+    "LIFETIME": {"idle_timeout": None, "max_age": None},
     "SEND": {"deadline": 30.0},
     "INBOX": {"frames": 8, "bytes": 262_144, "warn_after": 30.0, "close_after": 300.0},
     "HANDSHAKE": {"timeout": 30.0},
@@ -29,6 +39,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 SECONDS = [
+    ("HEARTBEAT", "interval"),
+    ("HEARTBEAT", "timeout"),
     ("INBOX", "warn_after"),
     ("ERRORS", "window"),
     ("LAYER", "deadline"),
@@ -36,13 +48,25 @@ SECONDS = [
     ("TEARDOWN", "timeout"),
 ]
 SECONDS_OR_OFF = [
+    ("HEARTBEAT", "proxy_idle_timeout"),
+    ("LIFETIME", "idle_timeout"),
+    ("LIFETIME", "max_age"),
     ("SEND", "deadline"),
     ("INBOX", "close_after"),
     ("HANDSHAKE", "timeout"),
     ("LAYER", "hold"),
 ]
 COUNTS = [("INBOX", "frames", 1), ("INBOX", "bytes", 1), ("ERRORS", "budget", 0)]
-REPLIES = [("ERRORS", "bad_input_reply"), ("ERRORS", "error_reply")]
+TEXTS = [
+    ("HEARTBEAT", "ping"),
+    ("HEARTBEAT", "pong"),
+    ("ERRORS", "bad_input_reply"),
+    ("ERRORS", "error_reply"),
+]
+CHOICES = {
+    ("HEARTBEAT", "mode"): ("auto", "always", "off"),
+    ("ERRORS", "mode"): ("isolate", "close", "raise"),
+}
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -98,8 +122,8 @@ def test_options_cannot_be_changed():
 
 
 def test_this_file_knows_every_option():
-    tested = {(section, option) for section, option, *_ in SECONDS + SECONDS_OR_OFF + REPLIES}
-    tested |= {(section, option) for section, option, _ in COUNTS} | {("ERRORS", "mode")}
+    tested = {*SECONDS, *SECONDS_OR_OFF, *TEXTS, *CHOICES, ("HEARTBEAT", "reply")}
+    tested |= {(section, option) for section, option, _ in COUNTS}
 
     assert tested == {(section, option) for section in SECTIONS for option in option_names(section)}
 
@@ -167,30 +191,84 @@ def test_one_below_the_least_is_refused(section: str, option: str, least: int):
 # --- the rest --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["isolate", "close", "raise"])
-def test_there_are_three_ways_to_meet_an_error(mode: str):
-    assert build_section("ERRORS", {"mode": mode}).mode == mode
+@pytest.mark.parametrize(
+    ("section", "option", "choice"),
+    [(*key, choice) for key, choices in CHOICES.items() for choice in choices],
+)
+def test_each_of_the_choices_can_be_made(section: str, option: str, choice: str):
+    assert getattr(build_section(section, {option: choice}), option) == choice
 
 
-@pytest.mark.parametrize("mode", ["", "Isolate", "ignore", None, True, 1, ["raise"], {}])
-def test_any_other_mode_is_refused_with_the_three(mode: object):
-    sentence = refusal("ERRORS", "mode", mode)
+@pytest.mark.parametrize(("section", "option"), CHOICES)
+@pytest.mark.parametrize("value", ["", "Off", "Isolate", "on", None, True, 1, ["raise"], {}])
+def test_any_other_choice_is_refused_with_what_there_is(section: str, option: str, value: object):
+    sentence = refusal(section, option, value)
 
-    assert sentence == (f"ERRORS.mode must be one of 'isolate', 'close', 'raise', not {mode!r}")
+    allowed = ", ".join(repr(choice) for choice in CHOICES[section, option])
+    assert sentence == f"{section}.{option} must be one of {allowed}, not {value!r}"
 
 
-@pytest.mark.parametrize(("section", "option"), REPLIES)
+@pytest.mark.parametrize(("section", "option"), TEXTS)
 @pytest.mark.parametrize("value", [None, "", '{"error": "bad"}'])
-def test_a_reply_is_a_text_or_none(section: str, option: str, value: str | None):
+def test_a_text_is_a_text_or_none(section: str, option: str, value: str | None):
     assert getattr(build_section(section, {option: value}), option) == value
 
 
-@pytest.mark.parametrize(("section", "option"), REPLIES)
+@pytest.mark.parametrize(("section", "option"), TEXTS)
 @pytest.mark.parametrize("value", [b"bad", 1, True, {"error": "bad"}])
-def test_any_other_reply_is_refused(section: str, option: str, value: object):
+def test_any_other_text_is_refused(section: str, option: str, value: object):
     sentence = refusal(section, option, value)
 
     assert sentence == f"{section}.{option} must be a str or None, not {value!r}"
+
+
+@pytest.mark.parametrize("value", [{}, {"ping": "pong"}, {'{"type": "ping"}': '{"type": "pong"}'}])
+def test_replies_map_text_to_text(value: dict[str, str]):
+    assert build_section("HEARTBEAT", {"reply": value}).reply == value
+
+
+@pytest.mark.parametrize("value", [None, "pong", {"ping": None}, {b"ping": "pong"}, ["ping"]])
+def test_anything_else_is_no_replies(value: object):
+    sentence = refusal("HEARTBEAT", "reply", value)
+
+    assert sentence == f"HEARTBEAT.reply must be a dict of str to str, not {value!r}"
+
+
+# --- what contradicts itself -----------------------------------------------------------------
+
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"mode": "always"}, "HEARTBEAT.mode 'always' needs HEARTBEAT.ping, the text to send"),
+    ({"pong": "pong"}, "HEARTBEAT.pong without HEARTBEAT.ping: nobody is asked"),
+    ({"ping": "ping"}, "HEARTBEAT.ping without HEARTBEAT.pong is not sent in mode 'auto', "),
+    ({"proxy_idle_timeout": 25}, "HEARTBEAT.interval is 25.0, but HEARTBEAT.proxy_idle_timeout "),
+    ({"proxy_idle_timeout": 10, "interval": 60}, "HEARTBEAT.interval is 60, but "),
+]
+SOUND: list[dict[str, Any]] = [
+    {},
+    {"mode": "off"},
+    {"ping": "ping", "pong": "pong"},
+    {"mode": "always", "ping": "ping"},
+    {"mode": "always", "ping": "ping", "pong": "pong"},
+    {"mode": "off", "ping": "ping"},
+    {"reply": {"ping": "pong"}},
+    {"proxy_idle_timeout": 60},
+]
+
+
+@pytest.mark.parametrize(("values", "sentence"), CONTRADICTIONS, ids=str)
+def test_what_contradicts_itself_is_told(values: dict[str, Any], sentence: str):
+    assert build_section("HEARTBEAT", values).contradiction.startswith(sentence)
+
+
+@pytest.mark.parametrize("values", SOUND, ids=str)
+def test_what_makes_sense_is_no_contradiction(values: dict[str, Any]):
+    assert build_section("HEARTBEAT", values).contradiction is None
+
+
+def test_a_proxy_that_is_too_quick_is_met_with_an_interval_that_is_not():
+    policy = build_section("HEARTBEAT", {"interval": 60.0, "proxy_idle_timeout": 30})
+
+    assert policy.contradiction.endswith("set the interval to 15 or less")
 
 
 def test_a_refusal_is_a_value_error():

@@ -29,7 +29,13 @@ TASKS = {}
 
 def write(consumer, event, **fields):
     """Append one line to the journal; a single write, so that lines do not mix."""
-    line = json.dumps({"id": consumer.key, "event": event, **fields}) + "\n"
+    append(consumer.key, event, **fields)
+
+
+def append(key, event, **fields):
+    # The clock is the machine's: a test may subtract its own time.
+    content = {"id": key, "event": event, "at": time.monotonic(), **fields}
+    line = json.dumps(content) + "\n"
     journal = os.open(os.environ["JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(journal, line.encode())
     os.close(journal)
@@ -37,12 +43,18 @@ def write(consumer, event, **fields):
 
 class AsyncSubject(AsyncResilientMixin, AsyncJsonWebsocketConsumer):
     groups = [GROUP]
+    calls = 0
 
     async def connect(self):
-        self.key = dict(parse_qsl(self.scope["query_string"].decode())).get("id", "")
+        query = dict(parse_qsl(self.scope["query_string"].decode()))
+        self.key = query.get("id", "")
         TASKS[self.key] = asyncio.current_task()
-        write(self, "connect")
-        await self.accept()
+        write(self, "connect", subprotocols=self.scope["subprotocols"])
+        await self.accept(subprotocol=query.get("subprotocol"))
+
+    async def receive(self, text_data=None, bytes_data=None, **kwargs):
+        self.calls += 1
+        await super().receive(text_data, bytes_data, **kwargs)
 
     async def disconnect(self, code):
         write(self, "disconnect", code=code, type=type(code).__name__)
@@ -56,6 +68,20 @@ class AsyncSubject(AsyncResilientMixin, AsyncJsonWebsocketConsumer):
 
     async def do_echo(self, content):
         await self.send_json({"echo": content["n"]})
+
+    async def do_calls(self, content):
+        await self.send_json({"calls": self.calls})
+
+    async def do_rtt(self, content):
+        await self.send_json({"rtt": self.resilient.rtt})
+
+    async def do_block(self, content):
+        """Stop the event loop, again and again if asked for."""
+        write(self, "blocking")
+        for _ in range(content.get("times", 1)):
+            time.sleep(content["seconds"])  # noqa: ASYNC251
+            await asyncio.sleep(content.get("gap", 0))
+        write(self, "blocked")
 
     async def do_boom(self, content):
         raise ValueError("a bug")
@@ -97,6 +123,16 @@ class AsyncSubject(AsyncResilientMixin, AsyncJsonWebsocketConsumer):
         finally:
             write(self, "ticker ended")
 
+    async def do_flood(self, content):
+        """More than any buffer holds, bounded for a server that keeps it all in memory."""
+        write(self, "flooding")
+        self.resilient.spawn(self.flood())
+
+    async def flood(self):
+        for _ in range(400):
+            await self.safe_send("x" * 65_536)
+            await asyncio.sleep(0.005)
+
     async def chat_message(self, event):
         await self.safe_send_json({"said": event["text"]})
 
@@ -104,10 +140,17 @@ class AsyncSubject(AsyncResilientMixin, AsyncJsonWebsocketConsumer):
 class SyncSubject(ResilientMixin, JsonWebsocketConsumer):
     groups = [GROUP]
 
+    calls = 0
+
     def connect(self):
-        self.key = dict(parse_qsl(self.scope["query_string"].decode())).get("id", "")
-        write(self, "connect")
-        self.accept()
+        query = dict(parse_qsl(self.scope["query_string"].decode()))
+        self.key = query.get("id", "")
+        write(self, "connect", subprotocols=self.scope["subprotocols"])
+        self.accept(subprotocol=query.get("subprotocol"))
+
+    def receive(self, text_data=None, bytes_data=None, **kwargs):
+        self.calls += 1
+        super().receive(text_data, bytes_data, **kwargs)
 
     def disconnect(self, code):
         write(self, "disconnect", code=code, type=type(code).__name__)
@@ -121,6 +164,12 @@ class SyncSubject(ResilientMixin, JsonWebsocketConsumer):
 
     def do_echo(self, content):
         self.send_json({"echo": content["n"]})
+
+    def do_calls(self, content):
+        self.send_json({"calls": self.calls})
+
+    def do_rtt(self, content):
+        self.send_json({"rtt": self.resilient.rtt})
 
     def do_boom(self, content):
         raise ValueError("a bug")
@@ -146,8 +195,8 @@ class SyncSubject(ResilientMixin, JsonWebsocketConsumer):
         self.safe_send_json({"said": event["text"]})
 
 
-class TaskNoter:
-    """Remembers the server's task of each connection, so that a test can cancel it."""
+class Noter:
+    """Notes when a connection is closed, and its task, so that a test can cancel that."""
 
     def __init__(self, inner):
         self.inner = inner
@@ -155,15 +204,21 @@ class TaskNoter:
     async def __call__(self, scope, receive, send):
         key = dict(parse_qsl(scope["query_string"].decode())).get("id", "")
         TASKS[key] = asyncio.current_task()
+
+        async def noted(message):
+            if message["type"] == "websocket.close":
+                append(key, "closing", code=message.get("code"))
+            await send(message)
+
         try:
-            await self.inner(scope, receive, send)
+            await self.inner(scope, receive, noted)
         finally:
             TASKS.pop(key, None)
 
 
 ROUTES = {
-    "/async/": TaskNoter(AsyncSubject.as_asgi()),
-    "/sync/": TaskNoter(SyncSubject.as_asgi()),
+    "/async/": Noter(AsyncSubject.as_asgi()),
+    "/sync/": Noter(SyncSubject.as_asgi()),
 }
 
 

@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 from tour import client as websocket
 from tour.client import Close, Eof, Reset, Text
+from tour.crowd import Crowd
+from tour.heart import PROTOCOL, Heart
 from tour.servers import Server
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -28,13 +30,24 @@ class Stage:
         self.server = server
         self.journal = journal
 
-    async def connect(self, colour="async", *, key=None, **options):
+    async def connect(self, colour="async", *, key=None, port=None, query=None, **options):
         key = key or f"k{next(_numbers)}"
         client = await websocket.connect(
-            self.server.port, f"/{colour}/", query={"id": key}, **options
+            port or self.server.port, f"/{colour}/", query={"id": key, **(query or {})}, **options
         )
         client.key = key
         return client
+
+    async def speaker(self, colour="async", **options):
+        """Connect a client that speaks the wire protocol, and is done with the greetings."""
+        client = await self.connect(colour, subprotocols=[PROTOCOL], heart=Heart(), **options)
+        await until(lambda: client.heart.heard("hello"))
+        return client
+
+    def crowd(self, count, colour="async", **options):
+        """Many such clients, in a process of their own."""
+        name = f"crowd{next(_numbers)}"
+        return Crowd(self.server.port, f"/{colour}/", name, count, **options)
 
     def entries(self, key=None, event=None):
         if not self.journal.exists():

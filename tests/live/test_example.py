@@ -1,11 +1,14 @@
 """The example project answers in a browser's terms, on both servers."""
 
 import asyncio
+import http.client
+import re
 import urllib.request
 from itertools import count
 
 import pytest
 
+from live.demo import Demo
 from live.stage import TESTS, hears
 from tour import client as websocket
 from tour.client import Close, Eof, Reset
@@ -14,10 +17,11 @@ from tour.servers import Server
 pytestmark = pytest.mark.live
 
 EXAMPLE = TESTS.parent / "example_project"
+SERVERS = ["daphne", "uvicorn"]
 _numbers = count(1)
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
+@pytest.fixture(params=SERVERS)
 async def server(request, tmp_path):
     server = Server(
         request.param,
@@ -73,3 +77,42 @@ async def test_a_malformed_message_ends_the_plain_chat_and_not_the_resilient_one
     assert await echoes(resilient)
     await plain.aclose()
     await resilient.aclose()
+
+
+def asked(demo, action, *, token):
+    """Ask the demo's server for something, as its page does; return the status of the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", demo.port, timeout=20)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    page, cookie = answer.read().decode(), answer.headers["Set-Cookie"].split(";")[0]
+    headers = {"Cookie": cookie}
+    if token:
+        headers["X-CSRFToken"] = re.search(r'name="csrf-token" content="(\w+)"', page)[1]
+    connection.request("POST", f"/server/{action}/", headers=headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_demo_starts_its_server_anew_only_when_its_own_page_asks(server, tmp_path):
+    with Demo(server, tmp_path / "demo.log") as demo:
+        forged = asked(demo, "server-restart", token=False)
+        own = asked(demo, "server-restart", token=True)
+
+        assert (forged, own) == (403, 200)
+        demo.restarts(1)
+        assert asked(demo, "server-restart", token=True) == 200
+        demo.restarts(2)
+        assert demo.interrupt() == 0
+        assert not demo.listens()
+
+
+async def test_a_server_that_nobody_would_start_again_is_not_ended(server):
+    def ask():
+        return asked(server, "server-restart", token=True)
+
+    _, page = await fetch(server, "/")
+
+    assert await asyncio.to_thread(ask) == 409
+    assert re.search(r'data-fault="server-restart"[^>]* disabled', page)

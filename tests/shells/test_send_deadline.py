@@ -195,3 +195,32 @@ async def test_a_timeout_of_the_callers_own_wins_over_a_longer_deadline():
 
     assert visit.consumer.resilient.info is None
     await visit.leave()
+
+
+@pytest.mark.parametrize("error", [None, OSError("gone"), RuntimeError("weird")], ids=repr)
+@virtual
+async def test_a_server_that_answers_a_cancellation_in_its_own_way_leaves_no_trace_of_it(error):
+    """Symptom: from then on the handler's task counted as cancelled."""
+
+    class Patient(AsyncWebsocketConsumer):
+        async def receive(self, text_data=None, bytes_data=None):
+            try:
+                note(self, await self.safe_send("text"))
+            except RuntimeError as raised:
+                note(self, str(raised))
+            note(self, asyncio.current_task().cancelling())
+
+    async def swallow(message):
+        if message["type"] == "websocket.send":
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                if error is not None:
+                    raise error from None
+
+    visit = await open_visit(build(Patient), on_send=swallow)
+    visit.client_sends("go")
+    await settle(40)
+
+    assert visit.notes[-1] == 0
+    await visit.leave()

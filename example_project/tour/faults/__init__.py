@@ -8,9 +8,9 @@ __all__ = ["ALL", "Fault"]
 
 
 def _all() -> tuple[Fault, ...]:
-    from . import broker, closing, events, input, leaving, sending
+    from . import broker, closing, events, freezing, input, leaving, sending, stalling
 
-    modules = (leaving, sending, closing, input, events, broker)
+    modules = (leaving, freezing, stalling, sending, closing, input, events, broker)
     return tuple(fault for module in modules for fault in module.FAULTS)
 
 

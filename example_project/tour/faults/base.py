@@ -30,6 +30,7 @@ class Fault:
         provoked: Whether the plain side met what this fault is about; the row proves nothing
             otherwise.
         alone: Whether it would disturb other faults in the same process.
+        own_server: Whether it disturbs the process so much, or for so long, that it gets its own.
     """
 
     name: str
@@ -38,4 +39,5 @@ class Fault:
     promises: tuple[Promise, ...]
     layer: Layer = "memory"
     alone: bool = False
+    own_server: bool = False
     provoked: Callable[[Facts], bool] = lambda facts: True
