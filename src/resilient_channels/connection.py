@@ -156,7 +156,7 @@ class Connection:
     async def close(self, code: int | None, kind: DisconnectKind) -> None:
         """Close; a server that refuses is not waited for."""
         try:
-            await self.gate.close(code, kind, farewell=self.conversation.farewell(code))
+            await self.gate.close(code, kind)
         except Exception as error:  # noqa: BLE001  # servers raise five different classes here
             self.tell_step(f"the server refused our close frame: {type(error).__name__}")
 
@@ -177,6 +177,10 @@ class Connection:
     def accepting(self, message: Message) -> tuple[Message, str | None]:
         """The application accepts the handshake: what to send, and to greet the client with."""
         return self.conversation.accepting(message)
+
+    def farewell(self, code: int | None) -> str | None:
+        """What to say before a close frame with *code*."""
+        return self.conversation.farewell(code)
 
     def choose_heartbeat(self, *, negotiated: bool, foreign: bool) -> Heartbeat | None:
         """Decide whether this client is asked for signs of life, and in which words."""

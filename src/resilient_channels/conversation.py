@@ -70,9 +70,9 @@ class Conversation:
             marks.add(wire.MARK)
         self._connection.intake.marks = "".join(marks)
         self._connection.intake.sift = self.sift if marks else None
+        self._connection.gate.escapes = self.is_negotiated
         if not self.is_negotiated:
             return message, None
-        self._connection.gate.escapes = True
         if heartbeat is None:
             return message, wire.encode_hello(self._connection.id, None, None)
         hello = wire.encode_hello(self._connection.id, policy.interval, policy.timeout)
@@ -83,12 +83,12 @@ class Conversation:
         self._offer = None
 
     def farewell(self, code: int | None) -> str | None:
-        """What to say before we close with *code*, if the client understands it.
+        """What to say before a close frame with *code*.
 
         Nothing for a code of the application's own: what follows from that only the client knows.
         """
-        known = REGISTRY.get(code) if code is not None else None
-        if known is None or not self.is_negotiated or known.code == CloseCode.NORMAL:
+        known = REGISTRY.get(CloseCode.NORMAL if code is None else code)
+        if known is None:
             return None
         return wire.encode_bye(known.code, known.name, known.verdict.value, after_ms=0)
 

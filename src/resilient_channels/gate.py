@@ -28,6 +28,7 @@ class Owner(Protocol):
 
     def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]: ...
     def opened(self) -> None: ...
+    def farewell(self, code: int | None) -> str | None: ...
     def went_over(self) -> None: ...
     def excuses_sender(self) -> bool: ...
     def last_heard(self) -> float: ...
@@ -101,17 +102,13 @@ class SendGate:
             return SendOutcome.CLOSED
         return await self._write({"type": "websocket.send", "text": text})
 
-    async def close(
-        self, code: int | None, kind: DisconnectKind, *, farewell: str | None = None
-    ) -> None:
-        """Close for a reason of our own, after a *farewell* in a text frame.
-
-        Waits for the server at most the send deadline.
-        """
-        was_open = self._link.state is State.OPEN
+    async def close(self, code: int | None, kind: DisconnectKind) -> None:
+        """Close for a reason of our own. Waits for the server at most the send deadline."""
+        says_bye = self.escapes and self._link.state is State.OPEN
         if self._link.close(code, "", kind):
             self.owner.went_over()
-            if was_open and farewell is not None:
+            farewell = self.owner.farewell(code) if says_bye else None
+            if farewell is not None:
                 await self._write({"type": "websocket.send", "text": farewell})
             await self._write(_close_frame(code))
 
@@ -195,9 +192,12 @@ class SendGate:
             code, reason = message.get("code"), message.get("reason")
             if self._link.state is State.OPEN:
                 check_close_frame(code, reason)  # before, it is a refusal without a frame
+            farewell = self.owner.farewell(code) if self.escapes else None
             # Before the server is asked, so that no other task's frame can slip in between.
             self._link.close(code, reason or "")
             try:
+                if farewell is not None:
+                    await self._write({"type": "websocket.send", "text": farewell})
                 outcome = await self._write(message)
             except Exception:
                 self._link.reopen()
