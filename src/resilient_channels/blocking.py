@@ -63,12 +63,16 @@ class Patience:
         self._entry: Deadline = wheel.after(seconds, self._expire)
 
     def cancel(self) -> None:
-        """The wait is over."""
+        """The wait is over; whatever came of our cancellation, nothing is left of it."""
         self._entry.cancel()
+        self.ran_out()
 
     def ran_out(self) -> bool:
         """Take our cancellation back; false if somebody else cancelled the task as well."""
-        return self._fired and self._task.uncancel() <= self._cancelling
+        if not self._fired:
+            return False
+        self._fired = False
+        return self._task.uncancel() <= self._cancelling
 
     def _expire(self) -> None:
         # Time in which the loop did not run is not the peer's.

@@ -70,12 +70,12 @@ class Liveness:
         return False
 
     def answered_unnamed(self, now: float) -> bool:
-        """As :meth:`answered`, for an answer without a nonce: it is for the oldest ping."""
-        return bool(self._unanswered) and self.answered(self._unanswered[0][0], now)
+        """As :meth:`answered`, for an answer without a nonce: it is taken for the latest ping's.
 
-    def forgive(self) -> None:
-        """Silence so far does not count: it was we who did not listen."""
-        self._asked_at = None
+        If it was for an earlier one, the round trip is too short by whole intervals; the other
+        way round, one ping that was never answered would make every later one too long.
+        """
+        return bool(self._unanswered) and self.answered(self._unanswered[-1][0], now)
 
     def patience(self, now: float, stalled: float, last_heard: float) -> float | None:
         """Seconds until the peer has to be given up, 0 or less: now. ``None``: all is well."""
