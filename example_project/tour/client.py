@@ -96,6 +96,7 @@ class Client:
         self._end: Eof | Reset | None = None
         self._close_sent = False
         self._heard = asyncio.Event()
+        self._beats: set[asyncio.Task[None]] = set()
         # Our answers to pings and closes must not land in the middle of a long message.
         self._writing = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = asyncio.create_task(self._read())
@@ -215,10 +216,12 @@ class Client:
 
     async def stop_reading(self) -> None:
         """Take nothing more from the socket, and answer no pings, but keep it open."""
-        task, self._reader = self._reader, None
-        if task is not None:
+        reader, self._reader = self._reader, None
+        tasks = [*self._beats, *([reader] if reader is not None else [])]
+        for task in tasks:
             task.cancel()
-            await asyncio.wait([task])
+        if tasks:
+            await asyncio.wait(tasks)
 
     def read_on(self) -> None:
         """Thaw after ``stop_reading()``."""
@@ -272,12 +275,22 @@ class Client:
         if self.heart is not None and isinstance(message, Text):
             is_heartbeat, answer = self.heart.beat(message.data)
             if answer is not None:
-                await self._answer(frames.TEXT, answer.encode())
+                await self._beat(answer.encode(), self.heart.delay)
             if is_heartbeat:
                 return
         self._queue.put_nowait(message)
 
-    async def _answer(self, opcode: int, payload: bytes) -> None:
+    async def _beat(self, answer: bytes, delay: float) -> None:
+        if delay:
+            task = asyncio.create_task(self._answer(frames.TEXT, answer, delay))
+            self._beats.add(task)
+            task.add_done_callback(self._beats.discard)
+        else:
+            await self._answer(frames.TEXT, answer)
+
+    async def _answer(self, opcode: int, payload: bytes, delay: float = 0.0) -> None:
+        if delay:
+            await asyncio.sleep(delay)
         # The end of the connection is what recv() reports, not our answer's failure.
         with contextlib.suppress(OSError):
             await self.send_frame(opcode, payload)

@@ -128,6 +128,11 @@ class AsyncSubject(AsyncResilientMixin, AsyncJsonWebsocketConsumer):
         write(self, "flooding")
         self.resilient.spawn(self.flood())
 
+    async def do_pour(self, content):
+        """The same in the handler."""
+        write(self, "pouring")
+        await self.flood()
+
     async def flood(self):
         for _ in range(400):
             await self.safe_send("x" * 65_536)

@@ -19,7 +19,9 @@ FAULTS = {
     "send-after-close", "close-twice", "handler-exception", "bad-json", "binary-at-json",
     "empty-frame", "unknown-event", "cancelled", "close-1000", "close-1001", "close-4000",
     "close-no-code", "redis-killed", "redis-client-kill", "redis-flushall", "redis-frozen",
-    "redis-idle", "redis-tls-lost",
+    "redis-idle", "redis-tls-lost", "frozen-idle", "frozen-in-handler", "frozen-in-handler-sync",
+    "frozen-flooded", "silent-link", "live-in-handler", "live-in-handler-sync", "loop-blocked",
+    "breakpoint", "process-stopped",
 }  # fmt: skip
 SEED = "Error UNKNOWN while writing to socket. Connection lost."
 

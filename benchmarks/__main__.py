@@ -1,0 +1,91 @@
+"""``python -m benchmarks``: every work on every server, as tables and as a JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from . import ROOT, echo, fairness, heartbeat, memory
+from .environment import describe
+from .scale import FULL, QUICK
+from .table import render, render_environment
+
+WORKS = {
+    "echo": echo.measure,
+    "memory": memory.measure,
+    "heartbeat": heartbeat.measure,
+    "fairness": fairness.measure,
+}
+SERVERS = ("uvicorn", "daphne")
+RESULTS = ROOT / "benchmarks" / "results.json"
+
+
+def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=WORKS, action="append", help="this work; repeatable")
+    parser.add_argument("--server", choices=SERVERS, action="append", help="this one; repeatable")
+    parser.add_argument("--loop", help="Uvicorn's --loop; its own choice without it")
+    parser.add_argument("--quick", action="store_true", help="small, short, and not to be quoted")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there, too")
+    return parser.parse_args(argv)
+
+
+def name_command(arguments: argparse.Namespace) -> str:
+    """Return the command that makes the same numbers; where they are written does not matter."""
+    words = ["python -m benchmarks"]
+    words += [f"--only {work}" for work in arguments.only or ()]
+    words += [f"--server {server}" for server in arguments.server or ()]
+    words += [f"--loop {arguments.loop}"] if arguments.loop else []
+    words += ["--quick"] if arguments.quick else []
+    return " ".join(words)
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Measure, print, write."""
+    began = time.monotonic()
+    scale = QUICK if arguments.quick else FULL
+    environment = describe()
+    if environment["load"] > environment["cpus"] / 2:
+        print(f"the machine is busy: load {environment['load']}; so ratios spread", file=sys.stderr)
+    results, tables = [], []
+    for server in arguments.server or SERVERS:
+        for work in arguments.only or WORKS:
+            print(f"measuring {work} on {server}", file=sys.stderr)
+            started = time.monotonic()
+            result = await WORKS[work](server, scale, arguments.loop)
+            took = round(time.monotonic() - started, 1)
+            results.append({**result.as_json(), "seconds": took})
+            tables.append(render(result))
+            print(tables[-1], end="\n\n", flush=True)
+    command = name_command(arguments)
+    report = {
+        "command": command,
+        "seconds": round(time.monotonic() - began, 1),
+        "environment": environment,
+        "results": results,
+    }
+    arguments.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if arguments.markdown:
+        page = [render_environment(environment, command), *tables]
+        arguments.markdown.write_text("\n\n".join(page) + "\n", "utf-8")
+    print(f"{report['seconds']} s; every sample is in {arguments.json}")
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    arguments = read_arguments()
+    if not sys.platform.startswith("linux"):
+        raise SystemExit("The benchmarks read /proc and CPU clocks of other processes: Linux only.")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The measured server processes: how they are started, and what they have used so far."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from contextlib import asynccontextmanager, closing
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tour.servers import Server, ServerFailed
+
+from . import ROOT
+from .load import LoadFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from .variants import Variant
+
+# What both do per connection besides the work, and per line of a log nobody reads.
+OPTIONS = {
+    "uvicorn": ("--log-level", "warning", "--no-access-log"),
+    "daphne": ("-v", "0"),
+}
+
+
+@asynccontextmanager
+async def serving(
+    server: str, variants: Iterable[Variant], loop: str | None = None
+) -> AsyncIterator[dict[Variant, Server]]:
+    """Run one process per variant."""
+    options = OPTIONS[server]
+    if loop is not None and server == "uvicorn":
+        options += ("--loop", loop)
+    processes = {
+        variant: Server(
+            server,
+            variant.application,
+            environment=variant.environment,
+            directory=ROOT,
+            options=options,
+        )
+        for variant in variants
+    }
+    try:
+        async with asyncio.TaskGroup() as starting:
+            for process in processes.values():
+                starting.create_task(_start(process))
+        yield processes
+    except (LoadFailed, OSError) as error:
+        for variant, process in processes.items():
+            if said := process.log_text()[-2000:]:
+                error.add_note(f"{variant.name} said:\n{said}")
+        raise
+    finally:
+        await asyncio.gather(
+            *(process.__aexit__(None, None, None) for process in processes.values())
+        )
+
+
+async def _start(process: Server) -> None:
+    # The port was free when it was chosen. By now somebody else may listen there, and answer.
+    for _ in range(3):
+        await process.__aenter__()
+        if await asyncio.to_thread(answers, process):
+            return
+        await process.stop()
+    raise ServerFailed(f"{process.name} does not answer:\n{process.log_text()[-2000:]}")
+
+
+def answers(process: Server) -> bool:
+    """Whether it is this process that listens on its port."""
+    try:
+        return bool(ask(process.port)["pid"] == process.pid)
+    except (OSError, HTTPException, ValueError, KeyError):
+        return False
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of every thread of a process, also those that have ended."""
+    try:
+        # The same sum as in /proc, in nanoseconds instead of ticks of 10 ms: Linux's clock of
+        # another process, whose id holds the complement of the pid (clock_getcpuclockid).
+        return time.clock_gettime((~pid << 3) | 2)
+    except OSError:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) * 1024
+
+
+def ask(port: int, path: str = "/") -> dict[str, Any]:
+    """Ask a measured process over HTTP; see ``served.inspection``."""
+    # Not urlopen: it would go by way of a proxy that the environment names.
+    with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", path)
+        found: dict[str, Any] = json.load(connection.getresponse())
+        return found

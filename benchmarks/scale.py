@@ -1,0 +1,50 @@
+"""How long and how much: the whole run, and a quick one that only shows that all works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Sizes of one run; seconds are those of one sample.
+
+    Attributes:
+        rounds: Samples per variant; medians are taken over them.
+        idle_early: Connections that are part of the baseline, so that what the first ones pay for
+            everybody is not counted.
+    """
+
+    rounds: int
+    echo_connections: int
+    echo_seconds: float
+    idle_rounds: int
+    idle_early: int
+    idle_connections: int
+    heartbeat_connections: int
+    heartbeat_seconds: float
+    sleep_seconds: float
+
+
+FULL = Scale(
+    rounds=5,
+    echo_connections=50,
+    echo_seconds=0.8,
+    idle_rounds=2,
+    idle_early=100,
+    idle_connections=1000,
+    heartbeat_connections=1000,
+    heartbeat_seconds=2.0,
+    sleep_seconds=5.0,
+)
+QUICK = Scale(
+    rounds=3,
+    echo_connections=20,
+    echo_seconds=0.2,
+    idle_rounds=1,
+    idle_early=50,
+    idle_connections=100,
+    heartbeat_connections=500,
+    heartbeat_seconds=1.0,
+    sleep_seconds=1.0,
+)

@@ -1,0 +1,21 @@
+"""Two questions that the measuring process asks a measured one over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+from typing import Any
+
+
+async def answer(scope: Any, receive: Any, send: Any) -> None:
+    """``/collect`` runs the garbage collector first; every path tells who answers."""
+    if scope["path"] == "/collect":
+        gc.collect()
+    loop = type(asyncio.get_running_loop())
+    facts = {"pid": os.getpid(), "loop": f"{loop.__module__}.{loop.__qualname__}"}
+    body = json.dumps(facts).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,47 @@
+"""Results as Markdown tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from .results import Result, Row
+
+
+def render(result: Result) -> str:
+    """Return one table, with what it shows above it."""
+    facts = ", ".join(f"{name}: {value}" for name, value in result.facts.items())
+    title = f"## {result.work.capitalize()}, {result.server.capitalize()}"
+    head = ("", result.unit, "ratio", "lowest and highest ratio")
+    lines = _lines(head, [_cells(row) for row in result.rows])
+    return "\n".join([title, "", f"{facts[:1].upper()}{facts[1:]}.", "", *lines])
+
+
+def render_environment(environment: Mapping[str, Any], command: str) -> str:
+    """Return in a paragraph where and how the tables were made."""
+    versions = [f"{name} {found}" for name, found in environment["versions"].items() if found]
+    return (
+        f"Made by `{command}` with Python {environment['python']} on {environment['system']}, "
+        f"{environment['cpus']} CPUs, load {environment['load']} before it began; "
+        f"{', '.join(versions)}."
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    ratio = row.ratio
+    # The floor's own ratio is 1 by definition, and one sample has no spread.
+    spread = "" if ratio.low == ratio.high else f"{_short(ratio.low)} - {_short(ratio.high)}"
+    return row.variant, f"{row.value.median:.1f}", _short(ratio.median), spread
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}"
+
+
+def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    for cells in (head, ["-" * width for width in widths], *rows):
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield f"| {' | '.join(padded)} |"

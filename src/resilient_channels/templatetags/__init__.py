@@ -1,0 +1,1 @@
+"""Template tag libraries, where Django looks for them."""

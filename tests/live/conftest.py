@@ -1,0 +1,5 @@
+"""Fixtures of the live tests."""
+
+from live.browser import browser
+
+__all__ = ["browser"]

@@ -1,0 +1,267 @@
+"""The demo page in a real Chromium: every button, on both servers, and what a person reads then."""
+
+import re
+from contextlib import ExitStack
+
+import pytest
+from selenium.webdriver import Keys
+
+from config.settings import RESILIENT_CHANNELS
+from live.browser import Browser, Lateness, require
+from live.demo import Demo
+
+pytestmark = pytest.mark.live
+
+SERVERS = ["daphne", "uvicorn"]
+BOUND = sum(RESILIENT_CHANNELS["HEARTBEAT"].values())
+
+OPEN = "still open and answers."
+GONE = r"closed (1006|1011); disconnect\(\) did not run; stays closed."
+CLOSED = r"closed \d+; disconnect\(.*"
+# What becomes of the plain pane, and of the resilient one: whether it is fine, and the words.
+EXPECTED = {
+    "handler-exception": [("bad", GONE), ("good", OPEN)],
+    "unknown-event": [("bad", GONE), ("good", OPEN)],
+    # Whether a plain consumer's disconnect() runs here is the server's affair.
+    "send-after-close": [
+        (None, CLOSED),
+        ("good", r"closed 4001; disconnect\(4001\) ran once; back after .*"),
+    ],
+    "double-close": [
+        (None, CLOSED),
+        ("good", r"closed 4001; disconnect\(4001\) ran once; back after .*"),
+    ],
+    "slow-handler": [("good", OPEN), ("good", OPEN)],
+    "malformed-json": [("bad", GONE), ("good", OPEN)],
+    "binary-frame": [("bad", GONE), ("good", OPEN)],
+    "empty-frame": [("bad", GONE), ("good", OPEN)],
+    "leave-in-handler": [
+        (None, CLOSED),
+        ("good", r"closed \d+; disconnect\(3000\) ran once."),
+    ],
+    "close-1000": [
+        ("good", r"closed 1000; disconnect\(1000\) ran once."),
+        ("good", r"closed 1000; disconnect\(1000\) ran once."),
+    ],
+    # Daphne answers every close frame with 1000.
+    "close-4000": [
+        ("good", r"closed \d+; disconnect\(4000\) ran once."),
+        ("good", r"closed \d+; disconnect\(4000\) ran once."),
+    ],
+    "frozen-page": [
+        ("bad", "still open and answers; the server never noticed that nobody was there."),
+        (
+            "good",
+            r"closed 3408; the server noticed after (?P<seconds>[\d.]+) s; "
+            r"disconnect\(3408\) ran once; back after .*",
+        ),
+    ],
+    "layer-away": [("bad", GONE), ("good", OPEN)],
+    "blocked-loop": [
+        ("good", "still open and answers; the server stood still for 3 s and dropped nobody."),
+        ("good", "still open and answers; the server stood still for 3 s and dropped nobody."),
+    ],
+    "server-restart": [
+        ("bad", "closed 1006; stays closed."),
+        ("good", r"closed 1006; back after [\d.]+ s."),
+    ],
+}
+
+
+LAST_REPORTS = """
+const [title] = arguments;
+return [...document.querySelectorAll(".log")].map((log) => {
+  const about = (line) => line.querySelector("strong")?.textContent === title;
+  const line = [...log.children].findLast(about);
+  const words = line?.querySelector("span").innerText.replaceAll("\\u00a0", " ");
+  return line ? [line.className, words.slice(`${title}: `.length)] : ["nothing", ""];
+});
+"""
+# Every text that stands out too little from what is behind it (WCAG 2, level AA).
+POOR_CONTRASTS = """
+const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
+const luminance = (color) => rgb(color).slice(0, 3).map((part) => part / 255)
+  .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = (element) => {
+  const { backgroundColor } = getComputedStyle(element);
+  return rgb(backgroundColor)[3] === 0 ? behind(element.parentElement) : backgroundColor;
+};
+const isText = (node) => node.nodeType === Node.TEXT_NODE && node.data.trim();
+return [...document.body.querySelectorAll("*")]
+  .filter((element) => [...element.childNodes].some(isText))
+  .filter((element) => element.checkVisibility() && !element.disabled)
+  .map((element) => [element, getComputedStyle(element).color, behind(element)])
+  .map(([element, ...colors]) => [element.textContent, colors.map(luminance).sort((a, b) => b - a)])
+  .filter(([, [lighter, darker]]) => (lighter + 0.05) / (darker + 0.05) < 4.5)
+  .map(([text, luminances]) => `${text}: ${luminances}`);
+"""
+
+
+class Page:
+    """The page as a person has it in front of them."""
+
+    def __init__(self, browser, demo):
+        self.browser = browser
+        self.demo = demo
+        browser.open(f"http://127.0.0.1:{demo.port}/")
+        for pane in ("plain", "resilient"):
+            self.shows(pane, "state", "open")
+
+    def find(self, selector):
+        return self.browser.driver.find_element("css selector", selector)
+
+    def shows(self, pane, part, pattern, deadline=15.0):
+        """Wait until that part of a pane reads like that."""
+        found = (
+            "const [pane, part, pattern] = arguments;"
+            "const { innerText } = document.querySelector(`[data-kind=${pane}] .${part}`);"
+            "return new RegExp(`^(${pattern})$`, 'u').test(innerText.replaceAll('\\u00a0', ' '))"
+        )
+        self.browser.until(found, pane, part, pattern, deadline=deadline)
+
+    def press(self, fault):
+        self.find(f"[data-fault={fault}]").click()
+
+    def rests(self):
+        """Wait until no fault is going on."""
+        self.browser.until("return document.body.ariaBusy !== 'true'", deadline=60.0)
+
+    def reports(self, fault):
+        """The last that each pane said about a fault: whether it is fine, and the words."""
+        return self.browser.run(LAST_REPORTS, self.find(f"[data-fault={fault}]").text)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """Both demos, each in a browser of its own: one is frozen while the other one is not."""
+    require()
+    directory = tmp_path_factory.mktemp("demo")
+    with ExitStack() as stack:
+        found = {}
+        for server in SERVERS:
+            demo = stack.enter_context(Demo(server, directory / server))
+            found[server] = Page(stack.enter_context(Browser()), demo)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def reports(pages):
+    """What both panes say after each button was pressed, and what the browser complained of."""
+    found = {server: {} for server in SERVERS}
+    with Lateness() as lateness:
+        for fault in EXPECTED:
+            for page in pages.values():
+                page.press(fault)
+            for server, page in pages.items():
+                page.rests()
+                found[server][fault] = page.reports(fault)
+    for server, page in pages.items():
+        found[server]["complaints"] = page.browser.complaints()
+        found[server]["lateness"] = lateness.worst
+    return found
+
+
+def test_every_button_is_pressed_here(pages):
+    names = "return [...document.querySelectorAll('[data-fault]')].map((one) => one.dataset.fault)"
+
+    assert pages["daphne"].browser.run(names) == list(EXPECTED)
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+@pytest.mark.parametrize("server", SERVERS)
+def test_every_button_says_what_became_of_both_panes(reports, server, fault):
+    for (kind, words), (wanted, pattern) in zip(
+        reports[server][fault], EXPECTED[fault], strict=True
+    ):
+        assert re.fullmatch(pattern, words), words
+        assert wanted is None or kind == wanted, words
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_server_notices_a_frozen_page_within_the_bound(reports, server):
+    _, (_, words) = reports[server]["frozen-page"]
+
+    noticed = re.fullmatch(EXPECTED["frozen-page"][1][1], words)
+
+    # The page tells what it is up to before it freezes.
+    told = 0.1
+    assert float(noticed["seconds"]) < told + BOUND + 1 + reports[server]["lateness"]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_browser_has_nothing_to_complain_of(reports, server):
+    assert reports[server]["complaints"] == []
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_in_the_end_the_plain_pane_is_dead_and_the_resilient_one_lives(pages, reports, server):
+    page = pages[server]
+
+    page.shows("plain", "state", "closed 1006")
+    page.shows("plain", "next", "never")
+    page.shows("resilient", "state", "open")
+    page.shows("resilient", "rtt", r"\d+\.\d ms")
+
+
+def test_a_page_that_breaks_the_policy_would_be_noticed(pages):
+    browser = pages["daphne"].browser
+    browser.complaints()
+
+    browser.run(
+        "const script = document.createElement('script'); script.textContent = '1';"
+        "document.head.append(script)"
+    )
+
+    assert "Content Security Policy" in browser.complaints()[0]
+
+
+def test_all_of_it_works_from_the_keyboard(pages):
+    page = Page(pages["uvicorn"].browser, pages["uvicorn"].demo)
+    has_focus = "return document.activeElement.dataset.fault"
+
+    page.find("body").send_keys(Keys.TAB)
+    assert page.browser.run(has_focus) == "handler-exception"
+    page.browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    page.rests()
+    assert page.browser.run(has_focus) == "handler-exception"
+    page.shows("plain", "state", r"closed \d+")
+    again = page.find("[data-kind=plain] .again")
+    again.send_keys(Keys.ENTER)
+    page.shows("plain", "state", "open")
+    page.find("#say-plain").send_keys("hello from the keyboard", Keys.ENTER)
+
+    page.browser.until(
+        "return [...document.querySelectorAll('.log')]"
+        ".every((log) => log.innerText.includes('hello from the keyboard'))"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_it_can_be_read_in_any_light_and_on_any_screen(pages, scheme, width):
+    browser = pages["daphne"].browser
+    browser.command(
+        "Emulation.setDeviceMetricsOverride",
+        width=width, height=900, deviceScaleFactor=1, mobile=False,
+    )  # fmt: skip
+    browser.command(
+        "Emulation.setEmulatedMedia",
+        features=[{"name": "prefers-color-scheme", "value": scheme}],
+    )
+
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert browser.run(POOR_CONTRASTS) == []
+
+
+def test_without_a_server_the_resilient_pane_counts_down_and_keeps_what_is_said(pages):
+    page = pages["uvicorn"]
+
+    assert page.demo.end() == 0
+    page.shows("resilient", "next", r"in \d+\.\d s")
+    page.find("#say-resilient").send_keys("is anybody there?", Keys.ENTER)
+
+    page.shows("resilient", "log", "[^]*the message waits for the next connection[^]*")
+    page.shows("resilient", "log", "[^]*Nobody answered: the next try is in [^]*")
+    page.shows("resilient", "again", "Try now")
+    page.shows("plain", "log", "[^]*, and nobody makes it anew.[^]*")

@@ -1,0 +1,300 @@
+"""The benchmarks' arithmetic, tables, and client; not their timings."""
+
+import json
+import os
+import socket
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+
+from tour import frames
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import variants
+from benchmarks.__main__ import WORKS, name_command, read_arguments
+from benchmarks.environment import describe
+from benchmarks.fairness import MESSAGE, Probe
+from benchmarks.load import LoadFailed, Wire, masked
+from benchmarks.processes import answers, cpu_seconds, rss_bytes
+from benchmarks.results import Result, compare
+from benchmarks.served import bare
+from benchmarks.table import render, render_environment
+
+from resilient_channels.conf import find_problems
+from resilient_channels.core import wire as protocol
+
+VARIANTS = {
+    variant
+    for group in (variants.ECHO, variants.IDLE, variants.HEARTBEAT, variants.FAIRNESS)
+    for variant in group
+}
+
+
+def server_frame(opcode: int, payload: bytes) -> bytes:
+    return frames.encode(opcode, payload, masked=False)
+
+
+@pytest.fixture
+def ends():
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(5)
+    with ours, theirs:
+        yield Wire(ours), theirs
+
+
+def result() -> Result:
+    samples = {"bare": [10.0, 20.0, 10.0], "slow": [40.0, 60.0, 2000.0]}
+    return Result(
+        work="echo",
+        server="uvicorn",
+        unit="µs",
+        rows=compare(samples, "bare"),
+        facts={"connections": 50},
+    )
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+
+def test_a_ratio_is_made_within_a_round_and_then_the_median_is_taken():
+    floor, slow = result().rows
+
+    assert floor.ratios == [1, 1, 1]
+    assert slow.ratios == [4, 3, 200]
+    assert (slow.ratio.median, slow.ratio.low, slow.ratio.high) == (4, 3, 200)
+    assert slow.value.median == 60
+
+
+def test_a_variant_that_missed_a_round_is_not_compared():
+    with pytest.raises(ValueError, match="longer"):
+        compare({"bare": [1.0, 1.0], "slow": [2.0]}, "bare")
+
+
+def test_the_table_is_markdown():
+    assert render(result()).splitlines() == [
+        "## Echo, Uvicorn",
+        "",
+        "Connections: 50.",
+        "",
+        "|      | µs   | ratio | lowest and highest ratio |",
+        "| ---- | ---- | ----- | ------------------------ |",
+        "| bare | 10.0 | 1.00  |                          |",
+        "| slow | 60.0 | 4.00  | 3.00 - 200               |",
+    ]
+
+
+def test_the_json_holds_every_sample():
+    content = json.loads(json.dumps(result().as_json()))
+
+    ratio = {"median": 4, "low": 3, "high": 200}
+    slow = {"variant": "slow", "median": 60, "samples": [40, 60, 2000], "ratio": ratio}
+    assert content["connections"] == 50
+    assert content["rows"][1] == slow
+
+
+def test_the_json_says_where_it_was_made():
+    environment = describe()
+
+    assert environment["cpus"] >= 1
+    assert environment["load"] >= 0
+    assert environment["versions"]["uvicorn"]
+    json.dumps(environment)
+
+
+def test_the_page_names_the_command_and_what_was_installed():
+    environment = {
+        "python": "3.11.7",
+        "system": "Linux x86_64",
+        "cpus": 2,
+        "load": 0.1,
+        "versions": {"uvicorn": "0.54.0", "uvloop": None},
+    }
+
+    assert render_environment(environment, "python -m benchmarks --quick") == (
+        "Made by `python -m benchmarks --quick` with Python 3.11.7 on Linux x86_64, 2 CPUs, "
+        "load 0.1 before it began; uvicorn 0.54.0."
+    )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_cpu_time_of_a_process_is_what_it_has_used(monkeypatch):
+    pid = os.getpid()
+    clock, table = cpu_seconds(pid), _cpu_from_the_table(pid, monkeypatch)
+    began = time.process_time()
+
+    while time.process_time() - began < 0.1:
+        pass
+
+    assert 0.1 <= cpu_seconds(pid) - clock < 1
+    assert 0.08 <= _cpu_from_the_table(pid, monkeypatch) - table < 1
+    assert rss_bytes(pid) > 5_000_000
+
+
+def _cpu_from_the_table(pid: int, monkeypatch) -> float:
+    def no_such_clock(_: int) -> float:
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "clock_gettime", no_such_clock)
+        return cpu_seconds(pid)
+
+
+@pytest.fixture
+def listening():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Some other program, which has taken the port."""
+
+    def do_GET(self) -> None:
+        body = b'{"pid": 1}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_stranger_on_the_port_is_not_measured(listening: int):
+    assert answers(SimpleNamespace(port=listening, pid=1))
+    assert not answers(SimpleNamespace(port=listening, pid=os.getpid()))
+
+
+def test_nobody_on_the_port_is_no_answer():
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+
+        assert not answers(SimpleNamespace(port=unheard.getsockname()[1], pid=1))
+
+
+# --- variants --------------------------------------------------------------------------------
+
+
+def test_names_are_unique_within_a_work():
+    for group in (variants.ECHO, variants.IDLE, variants.HEARTBEAT, variants.FAIRNESS):
+        names = [variant.name for variant in group]
+        assert len(names) == len(set(names))
+        assert variants.BARE in group
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_a_variant_can_be_served(variant):
+    module, attribute = variant.application.split(":")
+    settings = json.loads(variant.environment.get("BENCHMARK_SETTINGS", "{}"))
+
+    assert callable(getattr(import_module(module), attribute))
+    assert list(find_problems(settings.get("RESILIENT_CHANNELS", {}), "settings")) == []
+
+
+def test_the_floor_sends_what_the_library_sends():
+    assert bare._ping(17) == protocol.encode_ping(17, 0.0004)
+
+
+# --- the client ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_535])
+def test_a_masked_frame_is_a_frame(size: int):
+    buffer = bytearray(masked(frames.TEXT, b"x" * size))
+
+    assert frames.take(buffer) == frames.Frame(frames.TEXT, b"x" * size, True)
+    assert not buffer
+
+
+def test_heartbeats_are_answered_and_counted(ends):
+    wire, server = ends
+
+    wire.take(server_frame(frames.TEXT, protocol.encode_ping(17, 0.0123).encode()))
+
+    answer = frames.take(bytearray(server.recv(1000)))
+    assert answer.payload.decode() == protocol.encode_pong(17)
+    assert (wire.pings, wire.texts) == (1, 0)
+
+
+def test_the_hello_is_answered(ends):
+    wire, server = ends
+
+    wire.take(server_frame(frames.TEXT, protocol.encode_hello("c1", 25.0, 20.0).encode()))
+
+    answer = frames.take(bytearray(server.recv(1000)))
+    assert protocol.decode(answer.payload.decode()) == protocol.Hello(1)
+
+
+def test_messages_are_counted_however_they_are_cut(ends):
+    wire, _ = ends
+    data = server_frame(frames.TEXT, b"one") + server_frame(frames.TEXT, b"two")
+
+    wire.take(data[:3])
+    assert wire.texts == 0
+    wire.take(data[3:8])
+    assert wire.texts == 1
+    wire.take(data[8:])
+    assert wire.texts == 2
+
+
+def test_pings_of_the_server_itself_are_answered(ends):
+    wire, server = ends
+
+    wire.take(server_frame(frames.PING, b"?"))
+
+    assert server.recv(1000) == masked(frames.PONG, b"?")
+
+
+def test_a_closed_connection_ends_the_run_instead_of_making_it_fast(ends):
+    wire, _ = ends
+
+    with pytest.raises(LoadFailed, match="1011"):
+        wire.take(server_frame(frames.CLOSE, frames.close_payload(1011, "")))
+
+
+def test_a_probe_asks_on_time_also_when_nobody_answers(ends):
+    wire, server = ends
+    probe = Probe(wire, due=10.0)
+
+    for now in (9.9, 10.0, 10.05, 10.1, 10.2):
+        probe.ask(now)
+    wire.texts = 2
+    probe.hear(15.0)
+
+    assert server.recv(1000) == MESSAGE * 3
+    assert probe.latencies == [pytest.approx(5.0), pytest.approx(4.9)]
+    assert list(probe.sent) == [10.2]
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+def test_works_and_servers_can_be_chosen():
+    arguments = read_arguments(["--only", "echo", "--only", "memory", "--server", "daphne"])
+
+    assert arguments.only == ["echo", "memory"]
+    assert arguments.server == ["daphne"]
+    assert set(arguments.only) <= set(WORKS)
+
+
+def test_the_named_command_has_no_paths():
+    arguments = read_arguments(["--quick", "--json", "/somewhere/x.json", "--server", "daphne"])
+
+    assert name_command(arguments) == "python -m benchmarks --server daphne --quick"
+
+
+def test_an_unknown_work_is_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        read_arguments(["--only", "everything"])
+
+    assert "heartbeat" in capsys.readouterr().err
