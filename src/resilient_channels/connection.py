@@ -178,9 +178,9 @@ class Connection:
         """The application accepts the handshake: what to send, and to greet the client with."""
         return self.conversation.accepting(message)
 
-    def farewell(self, code: int | None) -> str | None:
-        """What to say before a close frame with *code*."""
-        return self.conversation.farewell(code)
+    def farewell(self, code: int | None, reason: str | None) -> str | None:
+        """What to say before a close frame."""
+        return self.conversation.farewell(code, reason)
 
     def choose_heartbeat(self, *, negotiated: bool, foreign: bool) -> Heartbeat | None:
         """Decide whether this client is asked for signs of life, and in which words."""

@@ -82,21 +82,28 @@ class Conversation:
         """The handshake was accepted; what was offered is history."""
         self._offer = None
 
-    def farewell(self, code: int | None) -> str | None:
-        """What to say before a close frame with *code*.
+    def farewell(self, code: int | None, reason: str | None) -> str | None:
+        """What to say before a close frame with *code* and *reason*.
 
         Nothing for a code of the application's own: what follows from that only the client knows.
         """
         known = REGISTRY.get(CloseCode.NORMAL if code is None else code)
         if known is None:
             return None
-        return wire.encode_bye(known.code, known.name, known.verdict.value, after_ms=0)
+        if not reason and known.code != CloseCode.NORMAL:
+            reason = known.name
+        return wire.encode_bye(known.code, reason or "", known.verdict.value, after_ms=0)
 
     # --- frames of the client ------------------------------------------------------------------
 
     def sift(self, message: Message) -> Message | str:
         """Look at a text that may be ours: the message if it is not, else what to answer."""
         text = message["text"]
+        heartbeat = self._connection.heartbeat
+        if heartbeat is not None and text == heartbeat.awaited and self._is_heard():
+            self.taken += 1
+            heartbeat.answered_latest()
+            return NO_ANSWER
         if self.is_negotiated and text[0] == wire.MARK:
             if text[1:2] == wire.MARK:
                 return {**message, "text": text[1:]}
@@ -107,12 +114,11 @@ class Conversation:
         if reply is not None:
             self.taken += 1
             return reply
-        heartbeat = self._connection.heartbeat
-        if text == policy.pong and heartbeat is not None and not self.is_negotiated:
-            self.taken += 1
-            heartbeat.answered()
-            return NO_ANSWER
         return message
+
+    def _is_heard(self) -> bool:
+        """Whether answers count: not before the client's hello, if it speaks the protocol."""
+        return self._has_greeted or not self.is_negotiated
 
     def _obey(self, text: str) -> str:
         now = self._connection.loop.time()

@@ -66,7 +66,8 @@ class Departure:
         self._connection.intake.finish()
         if self._is_finished:
             return
-        self._set(self._timeout * HANDLER_SHARE, self._cut_off)
+        patience = self._timeout * HANDLER_SHARE
+        self._set(patience, lambda: self._cut_off(patience))
         self._set(self._timeout * ABANDON_SHARE, self._connection.abandon)
 
     def finish(self) -> None:
@@ -82,13 +83,12 @@ class Departure:
     def _set(self, seconds: float, callback: Callable[[], None]) -> None:
         self._timers.append(self._connection.wheel.after(seconds, callback))
 
-    def _cut_off(self) -> None:
-        """Cancel the handler that still runs."""
+    def _cut_off(self, after: float) -> None:
+        """Cancel the handler that still runs *after* so many seconds."""
         connection = self._connection
         self.was_cut_off = True
         connection.intake.finish(discard=True)
         if connection.handling is not None:
-            after = self._timeout * HANDLER_SHARE
             notify(events.HandlerCutOff(**connection.who, handler=connection.handling, after=after))
         if self._task is not None:
             self._task.cancel()
@@ -100,4 +100,4 @@ class Departure:
         connection.refusal = "timeout"
         connection.close_soon(CloseCode.NORMAL, DisconnectKind.TIMEOUT)
         if connection.handling is not None:
-            self._cut_off()
+            self._cut_off(connection.policies.handshake.timeout or 0.0)

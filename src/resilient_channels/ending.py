@@ -116,7 +116,9 @@ class Ending:
         assert info is not None  # noqa: S101  # _settle saw to it
         if not link.accepted or link.opened_at is None:
             by_us = info.initiator is Initiator.SERVER
-            cause = connection.refusal or ("application" if by_us else "client left")
+            failed = isinstance(connection.failure, Exception)
+            ordinary = "error" if failed else "application" if by_us else "client left"
+            cause = connection.refusal or ordinary
             notify(events.ConnectionRefused(**connection.who, cause=cause))
             return
         conversation, heartbeat = connection.conversation, connection.heartbeat

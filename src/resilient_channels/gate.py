@@ -28,7 +28,7 @@ class Owner(Protocol):
 
     def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]: ...
     def opened(self) -> None: ...
-    def farewell(self, code: int | None) -> str | None: ...
+    def farewell(self, code: int | None, reason: str | None) -> str | None: ...
     def went_over(self) -> None: ...
     def excuses_sender(self) -> bool: ...
     def last_heard(self) -> float: ...
@@ -107,7 +107,7 @@ class SendGate:
         says_bye = self.escapes and self._link.state is State.OPEN
         if self._link.close(code, "", kind):
             self.owner.went_over()
-            farewell = self.owner.farewell(code) if says_bye else None
+            farewell = self.owner.farewell(code, "") if says_bye else None
             if farewell is not None:
                 await self._write({"type": "websocket.send", "text": farewell})
             await self._write(_close_frame(code))
@@ -190,9 +190,10 @@ class SendGate:
         outcome = SendOutcome.CLOSED
         if not self._link.is_over:
             code, reason = message.get("code"), message.get("reason")
-            if self._link.state is State.OPEN:
-                check_close_frame(code, reason)  # before, it is a refusal without a frame
-            farewell = self.owner.farewell(code) if self.escapes else None
+            farewell = None
+            if self._link.state is State.OPEN:  # before, it is a refusal without a frame
+                check_close_frame(code, reason)
+                farewell = self.owner.farewell(code, reason) if self.escapes else None
             # Before the server is asked, so that no other task's frame can slip in between.
             self._link.close(code, reason or "")
             try:

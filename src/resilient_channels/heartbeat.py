@@ -26,6 +26,9 @@ class Heartbeat:
 
     Nothing here waits for a handler, and a ping that cannot be written holds nobody up.
 
+    Attributes:
+        awaited: The answer to the latest ping, as it is nearly always written.
+
     Args:
         ping: The frame to send; ``None``: the wire protocol's.
         is_trusting: Whether a peer that has never answered may be one that never will.
@@ -33,7 +36,7 @@ class Heartbeat:
 
     __slots__ = (
         "_beat_timer", "_check_timer", "_connection", "_has_answered", "_is_last_look",
-        "_is_trusting", "_liveness", "_ping", "_sending",
+        "_is_trusting", "_liveness", "_ping", "_sending", "awaited",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, ping: str | None, *, is_trusting: bool) -> None:
@@ -47,6 +50,7 @@ class Heartbeat:
         self._beat_timer: Deadline | None = None
         self._check_timer: Deadline | None = None
         self._sending: asyncio.Task[None] | None = None
+        self.awaited = policy.pong if ping is not None else None
 
     @property
     def rtt(self) -> float | None:
@@ -68,13 +72,16 @@ class Heartbeat:
         if self._sending is not None:
             self._sending.cancel()
 
-    def answered(self, nonce: wire.Nonce | None = None) -> bool:
-        """The peer answered a ping; false if nobody asked."""
-        now = self._connection.loop.time()
+    def answered(self, nonce: wire.Nonce) -> bool:
+        """The peer answered the ping with that nonce; false if nobody asked."""
+        return self._liveness.answered(nonce, self._connection.loop.time())
+
+    def answered_latest(self) -> None:
+        """The peer sent what is awaited."""
         self._has_answered = True
-        if nonce is None:
-            return self._liveness.answered_unnamed(now)
-        return self._liveness.answered(nonce, now)
+        self._liveness.answered_latest(self._connection.loop.time())
+        if self._ping is None:
+            self.awaited = None  # the same again was not asked for
 
     def _beat(self) -> None:
         connection = self._connection
@@ -86,7 +93,9 @@ class Heartbeat:
         # One ping at a time: if the last one could not be written yet, the peer does not read.
         if self._sending is None:
             nonce = liveness.ping(now)
-            text = wire.encode_ping(nonce, rtt) if self._ping is None else self._ping
+            text = self._ping
+            if text is None:
+                text, self.awaited = wire.encode_ping(nonce, rtt), wire.encode_own_pong(nonce)
             sending = compat.start_eagerly(connection.loop, self._send(text))
             self._sending = None if sending.done() else sending
         self._beat_timer = wheel.after(liveness.next_delay(random()), self._beat)

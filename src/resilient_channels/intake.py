@@ -217,7 +217,8 @@ class Intake:
     def _wait(self) -> asyncio.Future[None]:
         """Done as soon as something may have changed."""
         waiter = self._loop.create_future()
-        self._waiters.append(waiter)
+        # An application may poll, with a time limit: what it has given up is not kept.
+        self._waiters = [*(other for other in self._waiters if not other.done()), waiter]
         return waiter
 
     def _wake(self) -> None:

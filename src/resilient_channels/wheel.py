@@ -64,8 +64,8 @@ class Wheel:
     def __init__(self) -> None:
         self._slots: dict[int, dict[Deadline, None]] = {}
         self._order: list[int] = []  # a heap of the slots that exist
-        # The slot that the timer is set for. The handle itself would keep the loop alive.
-        self._armed: int | None = None
+        # The slots that a timer is set for. The handles themselves would keep the loop alive.
+        self._timers: set[int] = set()
         self._watchers: dict[object, None] = {}
         self._steady: Deadline | None = None
         self._expected = 0.0
@@ -93,20 +93,21 @@ class Wheel:
         if slot is None:
             slot = self._slots[number] = {}
             heappush(self._order, number)
-            if self._armed is None or number < self._armed:
-                self._arm(loop, number)
+            if self._order[0] == number:
+                self._arm(loop)
         deadline = Deadline(slot, callback)
         slot[deadline] = None
         return deadline
 
-    def _arm(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        self._armed = number
-        # One timer serves many connections, so it runs in nobody's context.
-        loop.call_at(number * SLOT, self._expire, loop, number, context=Context())
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        number = self._order[0]
+        if number not in self._timers:
+            self._timers.add(number)
+            # One timer serves many connections, so it runs in nobody's context.
+            loop.call_at(number * SLOT, self._expire, loop, number, context=Context())
 
     def _expire(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        if number != self._armed:
-            return  # an earlier deadline was set after this timer
+        self._timers.discard(number)
         now = loop.time()
         self._note_lateness(now)
         # A timer may fire a clock resolution early.
@@ -119,9 +120,8 @@ class Wheel:
                 else:
                     # Not here and now: one deadline's trouble is not another's.
                     loop.call_soon(deadline.fire)
-        self._armed = None
         if self._order:
-            self._arm(loop, self._order[0])
+            self._arm(loop)
 
     # --- is the loop running? ----------------------------------------------------------------
 
@@ -149,7 +149,6 @@ class Wheel:
         late = now - self._expected
         if late > TOLERANCE:
             self.stalled += late
-            self._expected = now  # counted
             if self.on_stall is not None:
                 self.on_stall(late)
 

@@ -264,6 +264,7 @@ test("a page that is left closes politely, and opens again when it comes back", 
   assert.deepEqual(browser.last.closedWith, { code: 1000, reason: "pagehide" });
   assert.equal(browser.client.state, "waiting");
   assert.equal(browser.client.detail.cause, "pagehide");
+  assert.equal(browser.events("close")[0].wasClean, true);
   assert.equal(browser.clock.timers.size, 0, "nothing keeps the page from being kept");
   assert.deepEqual(browser.attached, []);
 

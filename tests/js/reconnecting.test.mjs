@@ -454,6 +454,32 @@ test("credentials that come after close() are not used", async () => {
   browser.assertQuiet();
 });
 
+test("a failure of the callback after close() is nobody's business", async () => {
+  let fail;
+  const browser = await refused({ authenticate: () => new Promise((_, reject) => (fail = reject)) });
+
+  browser.client.close();
+  fail(new Error("too late"));
+  await settle();
+
+  assert.equal(browser.events("error").length, 0);
+  browser.assertQuiet();
+});
+
+test("no credentials are fetched when a listener has closed", async () => {
+  let calls = 0;
+  const browser = new Browser();
+  browser.meet({ authenticate: () => calls++ });
+  browser.client.onstate = ({ detail }) =>
+    detail.state === "authenticating" && browser.client.close();
+
+  browser.last.end(3401);
+  await settle();
+
+  assert.equal(calls, 0);
+  browser.assertQuiet();
+});
+
 // -- reconnect()
 
 test("reconnect() ends a wait", () => {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { Browser, MARK, control, golden } from "./browser.mjs";
 
-const { frames, tolerated, ignored } = golden("wire-v1.json");
+const { escaped, frames, tolerated, ignored } = golden("wire-v1.json");
 const named = (name) => frames.find((frame) => frame.name === name);
 
 for (const { name, text, frame } of frames) {
@@ -201,13 +201,31 @@ test("on a connection that does not speak the protocol, marked text is applicati
   assert.deepEqual(browser.last.sent, []);
 });
 
-test("text that would be taken for a control frame is refused, not lost", () => {
-  const browser = new Browser();
-  const client = browser.meet();
+for (const { name, text, sent } of escaped) {
+  test(`escaped: ${name} arrives as it was, and leaves as the other side expects it`, () => {
+    const browser = new Browser();
+    const client = browser.meet();
+    browser.last.sent.length = 0;
 
-  assert.throws(() => client.send(`${MARK}mine`), TypeError);
-  assert.equal(browser.last.sent.length, 1);
-  assert.equal(client.send(`mine${MARK}`), "sent");
+    browser.last.deliver(sent);
+    assert.equal(client.send(text), "sent");
+
+    assert.deepEqual(
+      browser.events("message").map(({ data }) => data),
+      [text],
+    );
+    assert.deepEqual(browser.last.sent, [sent]);
+  });
+}
+
+test("a queued text that looks like a control frame is escaped when it goes", () => {
+  const browser = new Browser();
+  const client = browser.open();
+  assert.equal(client.send(`${MARK}mine`), "queued");
+
+  browser.last.accept("resilient.v1");
+
+  assert.deepEqual(browser.last.sent, [`${MARK}${MARK}mine`]);
 });
 
 test("with the protocol off nothing is refused", () => {

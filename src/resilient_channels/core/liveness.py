@@ -69,13 +69,15 @@ class Liveness:
                 return True
         return False
 
-    def answered_unnamed(self, now: float) -> bool:
-        """As :meth:`answered`, for an answer without a nonce: it is taken for the latest ping's.
+    def answered_latest(self, now: float) -> None:
+        """The latest ping was answered; or an earlier one, if answers carry no nonce.
 
-        If it was for an earlier one, the round trip is too short by whole intervals; the other
-        way round, one ping that was never answered would make every later one too long.
+        In that case the round trip is too short by whole intervals. The other way round, one ping
+        that was never answered would make every later one too long.
         """
-        return bool(self._unanswered) and self.answered(self._unanswered[-1][0], now)
+        if self._unanswered:
+            self.rtt = round(now - self._unanswered[-1][1], 6)
+            self._unanswered = []
 
     def patience(self, now: float, stalled: float, last_heard: float) -> float | None:
         """Seconds until the peer has to be given up, 0 or less: now. ``None``: all is well."""

@@ -107,6 +107,11 @@ def encode_ping(nonce: int, rtt: float | None = None) -> str:
     return f'{MARK}{{"type":"ping","n":{nonce},"rtt_ms":{round(rtt * 1000, 1)}}}'
 
 
+def encode_own_pong(nonce: int) -> str:
+    """The answer to a ping of ours, as a client writes it that adds nothing."""
+    return f'{MARK}{{"type":"pong","n":{nonce}}}'
+
+
 def encode_pong(nonce: Nonce) -> str:
     """The answer to a ping with that nonce."""
     return _encode(type="pong", n=nonce)

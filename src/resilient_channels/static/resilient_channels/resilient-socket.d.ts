@@ -196,7 +196,6 @@ export declare class ResilientSocket extends EventTarget {
    *
    * @throws DOMException InvalidStateError when closing or stopped; QuotaExceededError when the
    *   queue is full.
-   * @throws TypeError for text that starts with U+001E.
    */
   send(data: Message): "sent" | "queued";
   /** Ends the connection and every attempt to have one. */

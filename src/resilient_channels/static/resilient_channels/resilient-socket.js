@@ -263,15 +263,12 @@ export class ResilientSocket extends EventTarget {
    */
   send(data) {
     if (typeof data !== "object") data = String(data);
-    if (this.#options.protocol && data[0] === MARK) {
-      throw new TypeError("Text that starts with U+001E would be taken for a control frame");
-    }
     if (this.readyState >= CLOSING) {
       throw new DOMException(`The socket is ${this.#state}`, "InvalidStateError");
     }
     // An open state with a closing socket: its end is known to the browser but not yet to us.
     if (this.#state === "open" && this.#socket.readyState === OPEN) {
-      this.#socket.send(data);
+      this.#transmit(data);
       return "sent";
     }
     this.#drop(this.#outbox.add(data), "overflow");
@@ -419,14 +416,23 @@ export class ResilientSocket extends EventTarget {
     // What a listener of "open" sends comes first: it signs in, or subscribes.
     if (turn === this.#turn) this.#emit("open");
     while (this.#outbox.length && turn === this.#turn && this.#socket.readyState === OPEN) {
-      this.#socket.send(this.#outbox.take());
+      this.#transmit(this.#outbox.take());
     }
   }
 
   #received({ data, origin }) {
     this.#watch.hear(this.#now());
-    if (this.negotiated && isText(data) && data[0] === MARK) this.#obey(data);
-    else this.dispatchEvent(new MessageEvent("message", { data, origin }));
+    if (this.negotiated && isText(data) && data[0] === MARK) {
+      if (data[1] !== MARK) return this.#obey(data);
+      data = data.slice(1);
+    }
+    this.dispatchEvent(new MessageEvent("message", { data, origin }));
+  }
+
+  /** An application's text that looks like a control frame has its first character doubled. */
+  #transmit(data) {
+    const looksLikeOurs = this.negotiated && isText(data) && data[0] === MARK;
+    this.#socket.send(looksLikeOurs ? MARK + data : data);
   }
 
   // -- control frames

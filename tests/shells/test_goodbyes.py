@@ -1,0 +1,121 @@
+"""A client of the wire protocol is told before a close frame what to do about it."""
+
+import pytest
+
+from shells.clients import Listener, WireClient, come_to_an_end, everything_sent, meet
+from shells.visits import both_colours, build, note, settle
+from support.loop import virtual
+from support.servers import ALL_STYLES
+
+every_server = pytest.mark.parametrize("style", ALL_STYLES, ids=lambda style: style.name)
+
+
+@virtual
+async def test_who_spends_the_error_budget_hears_goodbye():
+    class Fails(Listener):
+        async def receive(self, text_data=None, bytes_data=None):
+            raise LookupError
+
+    client = await meet(WireClient(build(Fails, ERRORS={"budget": 0})))
+
+    client.client_sends("go")
+    await come_to_an_end(client)
+
+    bye = client.controls[-1]
+    assert (bye["type"], bye["code"], bye["verdict"]) == ("bye", 3500, "backoff")
+
+
+@pytest.mark.parametrize("code", [1000, 3403])
+@both_colours
+@virtual
+async def test_a_client_is_told_that_the_application_is_done_with_it(colour, code):
+    """Daphne closes with 1000, too, after a day; but says no goodbye."""
+    client = await meet(WireClient(build(Listener, colour)))
+
+    client.client_sends(f"close {code}")
+    await come_to_an_end(client)
+
+    assert client.control_types() == ["hello", "bye"]
+    assert (client.controls[-1]["code"], client.controls[-1]["verdict"]) == (code, "never")
+    assert client.closes == [code]
+
+
+@both_colours
+@virtual
+async def test_what_follows_from_the_applications_own_code_only_the_client_knows(colour):
+    client = await meet(WireClient(build(Listener, colour)))
+
+    client.client_sends("close 4001")
+    await come_to_an_end(client)
+
+    assert client.control_types() == ["hello"]
+    assert client.closes == [4001]
+
+
+@virtual
+async def test_a_peer_that_was_given_up_hears_no_goodbye():
+    client = await meet(WireClient(build(Listener)))
+    client.freeze()
+
+    await come_to_an_end(client)
+
+    assert "bye" not in client.control_types()
+
+
+@both_colours
+@virtual
+async def test_a_close_with_an_illegal_code_says_no_goodbye(colour):
+    class Wrong(Listener):
+        async def receive(self, text_data=None, bytes_data=None):
+            try:
+                await self.close(1006)
+            except ValueError:
+                await self.send("still open")
+
+    client = await meet(WireClient(build(Wrong, colour)))
+
+    client.client_sends("go")
+    await settle()
+
+    assert client.control_types() == ["hello"]
+    assert client.texts == ["still open"]
+    await client.leave()
+
+
+@every_server
+@virtual
+async def test_a_handshake_that_is_refused_after_all_says_no_goodbye(style):
+    class GivesUp(Listener):
+        async def connect(self):
+            try:
+                await self.accept(headers=[(b"bad header", b"")])
+            except ValueError as error:
+                note(self, str(error))
+                await self.close()
+
+    def refuse(message):
+        if message.get("headers"):
+            raise ValueError("illegal header name")
+
+    client = WireClient(build(GivesUp), on_send=refuse, style=style)
+    assert await client.ended() is None
+
+    assert client.notes[0] == "illegal header name"
+    assert everything_sent(client) == ["close"]
+    assert client.refused == []
+
+
+@every_server
+@virtual
+async def test_a_consumer_that_comes_to_its_end_by_itself_says_goodbye(style):
+    class Ends(Listener):
+        async def __call__(self, scope, receive, send):
+            await receive()
+            await send({"type": "websocket.accept"})
+
+    client = WireClient(build(Ends), style=style)
+
+    assert await client.ended() is None
+
+    assert everything_sent(client) == ["accept", "hello", "bye", "close"]
+    assert client.controls[-1]["verdict"] == "never"

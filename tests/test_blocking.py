@@ -1,0 +1,338 @@
+"""A wait that is begun by hand is the same wait; a deadline on it interrupts that wait alone."""
+
+import asyncio
+from contextlib import suppress
+from contextvars import ContextVar
+
+import pytest
+
+from resilient_channels import blocking
+from resilient_channels.blocking import Patience
+from resilient_channels.wheel import get_wheel
+from support.loop import virtual
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def do(awaitable) -> bool:
+    """Await by hand; whether there was anything to wait for."""
+    waiting = blocking.begin(awaitable)
+    if waiting is None:
+        return False
+    await blocking.finish(*waiting)
+    return True
+
+
+async def nothing() -> str:
+    return "done"
+
+
+async def fail() -> None:
+    raise LookupError("boom")
+
+
+async def fail_later() -> None:
+    await asyncio.sleep(1)
+    raise LookupError("boom")
+
+
+# --- begin and finish ------------------------------------------------------------------------
+
+
+@virtual
+async def test_what_needs_no_wait_is_done_without_one():
+    done = []
+
+    async def work():
+        await nothing()
+        done.append(True)
+
+    assert blocking.begin(work()) is None
+    assert done == [True]
+
+
+@virtual
+async def test_what_fails_without_a_wait_fails_at_once():
+    with pytest.raises(LookupError, match="boom"):
+        blocking.begin(fail())
+
+
+@virtual
+async def test_what_fails_later_fails_later():
+    waiting = blocking.begin(fail_later())
+    assert waiting is not None
+
+    with pytest.raises(LookupError, match="boom"):
+        await blocking.finish(*waiting)
+
+    assert now() == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "seconds"),
+    [
+        (lambda: asyncio.sleep(0), 0),
+        (lambda: asyncio.sleep(3), 3),
+        (lambda: asyncio.create_task(asyncio.sleep(3)), 3),
+        (lambda: asyncio.gather(asyncio.sleep(2), asyncio.sleep(3)), 3),
+        (lambda: asyncio.shield(asyncio.sleep(3)), 3),
+        (lambda: asyncio.wait_for(asyncio.sleep(3), 5), 3),
+        (lambda: asyncio.to_thread(lambda: None), 0),
+    ],
+    ids=["one turn", "sleep", "task", "gather", "shield", "wait_for", "thread"],
+)
+@virtual
+async def test_any_kind_of_wait_is_waited_for(make, seconds: float):
+    assert await do(make()) is True
+
+    assert now() == seconds
+
+
+@virtual
+async def test_a_wait_for_what_is_done_is_none():
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+
+    assert await do(future) is False
+
+
+@virtual
+async def test_a_wait_of_many_steps_runs_to_its_end():
+    steps = []
+
+    async def work():
+        for number in range(100):
+            await asyncio.sleep(0.1 if number % 2 else 0)
+            steps.append(number)
+
+    await do(work())
+
+    assert steps == list(range(100))
+
+
+@virtual
+async def test_the_work_runs_in_the_task_and_the_context_of_its_caller():
+    word: ContextVar[str] = ContextVar("word", default="")
+    tasks = []
+
+    async def work():
+        tasks.append(asyncio.current_task())
+        await asyncio.sleep(1)
+        tasks.append(asyncio.current_task())
+        word.set("heard")
+
+    await do(work())
+
+    assert set(tasks) == {asyncio.current_task()}
+    assert word.get() == "heard"
+
+
+@virtual
+async def test_a_timeout_inside_the_work_is_the_works_own():
+    async def work():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await asyncio.sleep(100)
+        await asyncio.sleep(1)
+
+    await do(work())
+
+    assert now() == 3
+    assert asyncio.current_task().cancelling() == 0
+
+
+@virtual
+async def test_a_cancellation_reaches_the_work():
+    seen = []
+
+    async def work():
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            seen.append(now())
+            raise
+
+    task = asyncio.create_task(do(work()))
+    await asyncio.sleep(1)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert seen == [1]
+
+
+@virtual
+async def test_work_that_goes_on_after_a_cancellation_is_waited_for():
+    async def work():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(100)
+        await asyncio.sleep(5)
+
+    task = asyncio.create_task(do(work()))
+    await asyncio.sleep(1)
+    task.cancel()
+
+    assert await task is True
+    assert now() == 6
+
+
+@virtual
+async def test_a_wait_that_is_thrown_away_lets_the_work_clean_up():
+    cleaned = []
+
+    async def work():
+        try:
+            await asyncio.sleep(100)
+        finally:
+            cleaned.append(True)
+
+    waiting = blocking.begin(work())
+    assert waiting is not None
+    rest = blocking.finish(*waiting)
+    rest.send(None)
+
+    rest.close()
+
+    assert cleaned == [True]
+
+
+# --- patience --------------------------------------------------------------------------------
+
+
+class Waiter:
+    """Waits with patience, as a send does."""
+
+    def __init__(self) -> None:
+        self.last_sign = now()
+
+    async def wait(self, awaitable, seconds: float = 30.0) -> str:
+        waiting = blocking.begin(awaitable)
+        assert waiting is not None
+        patience = Patience(get_wheel(asyncio.get_running_loop()), seconds, lambda: self.last_sign)
+        try:
+            await blocking.finish(*waiting)
+        except asyncio.CancelledError:
+            if not patience.ran_out():
+                raise
+            return "ran out"
+        finally:
+            patience.cancel()
+        return "done"
+
+
+@virtual
+async def test_patience_runs_out_after_its_time():
+    outcome = await Waiter().wait(asyncio.sleep(1000))
+
+    assert outcome == "ran out"
+    assert now() == 30
+    assert asyncio.current_task().cancelling() == 0
+
+
+@virtual
+async def test_who_is_done_in_time_is_left_alone_for_good():
+    outcome = await Waiter().wait(asyncio.sleep(29))
+    await asyncio.sleep(1000)
+
+    assert outcome == "done"
+    assert len(get_wheel(asyncio.get_running_loop())) == 0
+
+
+@virtual
+async def test_each_sign_of_life_starts_the_time_anew():
+    waiter, loop = Waiter(), asyncio.get_running_loop()
+    for at in (10, 25, 50):
+        loop.call_at(at, lambda: setattr(waiter, "last_sign", now()))
+
+    assert await waiter.wait(asyncio.sleep(1000)) == "ran out"
+    assert now() == 80
+
+
+@virtual
+async def test_a_sign_from_before_the_wait_lengthens_nothing():
+    waiter = Waiter()
+    await asyncio.sleep(100)
+    started = now()
+
+    assert await waiter.wait(asyncio.sleep(1000)) == "ran out"
+    assert now() - started == pytest.approx(30, abs=0.5)
+
+
+@virtual
+async def test_time_in_which_the_loop_did_not_run_does_not_count():
+    loop, its = asyncio.get_running_loop(), get_wheel(asyncio.get_running_loop())
+
+    def stall() -> None:
+        loop.now += 600
+
+    its.watch("a heartbeat")
+    for at in (10, 615):
+        loop.call_at(at, stall)
+
+    assert await Waiter().wait(asyncio.sleep(5000)) == "ran out"
+    assert now() == pytest.approx(1230, abs=1)
+    its.unwatch("a heartbeat")
+
+
+@virtual
+async def test_a_cancellation_by_somebody_else_is_not_taken_back():
+    task = asyncio.create_task(Waiter().wait(asyncio.sleep(1000)))
+    await asyncio.sleep(10)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert now() == 10
+
+
+@virtual
+async def test_a_cancellation_by_somebody_else_in_the_same_moment_is_not_taken_back():
+    task = asyncio.create_task(Waiter().wait(asyncio.sleep(1000)))
+    asyncio.get_running_loop().call_at(30, task.cancel)
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@virtual
+async def test_a_task_that_was_cancelled_before_may_still_lose_patience():
+    """As a cleanup does that goes on after its task was cancelled."""
+
+    async def cleanup() -> str:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            return await Waiter().wait(asyncio.sleep(1000))
+        return "never"
+
+    task = asyncio.create_task(cleanup())
+    await asyncio.sleep(1)
+    task.cancel()
+
+    assert await task == "ran out"
+    assert task.cancelling() == 1
+
+
+@virtual
+async def test_a_timeout_around_the_wait_wins_if_it_is_shorter_and_else_does_not_notice():
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(5):
+            await Waiter().wait(asyncio.sleep(1000))
+    assert now() == 5
+
+    async with asyncio.timeout(100) as around:
+        assert await Waiter().wait(asyncio.sleep(1000)) == "ran out"
+        await asyncio.sleep(1)
+    assert not around.expired()
+
+
+@virtual
+async def test_many_who_wait_lose_patience_each_on_their_own():
+    outcomes = await asyncio.gather(
+        *(Waiter().wait(asyncio.sleep(seconds), 10) for seconds in (1, 5, 9, 11, 100))
+    )
+
+    assert outcomes == ["done", "done", "done", "ran out", "ran out"]
