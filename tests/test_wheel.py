@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from resilient_channels.wheel import COARSE, COARSEST, FINE, SLOT, Wheel
+from resilient_channels.wheel import Wheel
 from support.loop import VirtualLoop, virtual
 
 
@@ -77,13 +77,14 @@ async def test_no_deadline_fires_early_or_later_than_promised():
     for _ in range(1000):
         delay = 10 ** dice.uniform(-3, 4)
         due = loop.time() + delay
-        promised = max(SLOT, min(delay / FINE, COARSEST), delay / COARSE)
+        # A slot, or a 64th; no more than a quarter of a second, or a 1024th.
+        promised = max(1 / 64, min(delay / 64, 0.25), delay / 1024)
         its.at(due, partial(meet, due, promised))
         await asyncio.sleep(dice.uniform(0, 0.1))
     await asyncio.sleep(20_000)
 
     assert len(late) == 1000
-    assert max(late) > SLOT  # the longest share slots
+    assert max(late) > 1  # the longest share slots
 
 
 @virtual

@@ -15,7 +15,7 @@ import time
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from django.db import connections
 from django.db.backends.signals import connection_created
@@ -81,9 +81,9 @@ class Ledger:
             self._connections = tuple(ref(each) for each in known if is_open(each))
             self._visited_at = visited_at
             if self._connections:
-                ledgers.add(self)
+                ledgers.add(ref(self, ledgers.discard))
             else:
-                ledgers.discard(self)
+                ledgers.discard(ref(self))
 
     def is_due(self, now: float) -> bool:
         """Whether a visit might find something to do."""
@@ -106,7 +106,7 @@ class Ledger:
         with _lock:
             known = (reference() for reference in self._connections)
             if not any(connection and is_open(connection) for connection in known):
-                ledgers.discard(self)
+                ledgers.discard(ref(self))
 
 
 class _Here(threading.local):
@@ -119,7 +119,7 @@ class _Here(threading.local):
 _lock = threading.RLock()
 _here = _Here()
 
-ledgers: WeakSet[Ledger] = WeakSet()
+ledgers: set[ReferenceType[Ledger]] = set()
 """Those of threads in which a connection may be open. While it is empty no visit is due."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import compat
 from .databases import close_old_connections, ledgers
@@ -35,22 +35,24 @@ class _Dispatcher:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._has_failed = False
 
     @compat.is_dispatch
-    async def dispatch(self, message: Message) -> None:
+    def dispatch(self, message: Message) -> Awaitable[None]:
         """Call the handler of *message*; fail in the words of Channels if there is none."""
-        handler = getattr(self._driver.consumer, compat.find_handler_name(message), None)
-        if handler:
-            if ledgers or self._has_failed:
-                await self._close_old_connections()
-            try:
-                await handler(message)
-            except BaseException:
-                self._has_failed = True
-                raise
-        else:
+        driver = self._driver
+        handler = getattr(driver.consumer, compat.find_handler_name(message), None)
+        if not handler:
             raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031
+        called: Awaitable[None]
+        if ledgers or driver.has_failed:
+            called = self._visit_and_call(handler, message)
+        else:
+            called = handler(message)
+        return called
+
+    async def _visit_and_call(self, handler: Any, message: Message) -> None:
+        await self._close_old_connections()
+        await handler(message)
 
     async def _close_old_connections(self) -> None:
         await close_old_connections(
@@ -58,9 +60,9 @@ class _Dispatcher:
             self._tell_error,
             # Only a call that was under way when the connection began can be around it.
             is_enclosed=self._driver.executor is not None,
-            always=self._has_failed,
+            always=self._driver.has_failed,
         )
-        self._has_failed = False
+        self._driver.has_failed = False
 
     def _tell_error(self, error: BaseException) -> None:
         self._driver.failures.report_bug(error, VISIT)

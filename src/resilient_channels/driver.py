@@ -42,11 +42,13 @@ class Driver(Connection):
 
     Attributes:
         was_connected: Whether the consumer was ever given ``websocket.connect``.
+        has_failed: Whether a handler has failed since old database connections were closed.
         dispatch_raw: The consumer's own ``dispatch``.
     """
 
     __slots__ = (
-        "_failures", "_tasks", "consumer", "dispatch_raw", "layer", "traits", "was_connected",
+        "_failures", "_tasks", "consumer", "dispatch_raw", "has_failed", "layer", "traits",
+        "was_connected",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,7 @@ class Driver(Connection):
         self.consumer = consumer
         self.traits = traits
         self.was_connected = False
+        self.has_failed = False
         self.layer = LayerSide(self)
         # Made when they are needed: most connections never fail and have no tasks.
         self._failures: FailureHandler | None = None
@@ -133,7 +136,8 @@ class Driver(Connection):
         if from_layer and not await self._admits(message):
             return
         self.handling = kind = message.get("type", "")
-        self.was_connected = self.was_connected or kind == CONNECT
+        if kind == CONNECT:
+            self.was_connected = True
         turn = Turn()
         current_turn.set(turn)
         try:
@@ -146,8 +150,10 @@ class Driver(Connection):
         except asyncio.CancelledError as error:
             if is_being_cancelled():
                 raise
+            self.has_failed = True
             await self.failures.meet(error, message, from_layer=from_layer)
         except Exception as error:  # noqa: BLE001  # this is what isolation is
+            self.has_failed = True
             if kind == CONNECT and not from_layer:
                 await self.failures.meet_in_connect(error, message)
             else:

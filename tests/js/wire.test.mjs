@@ -119,6 +119,15 @@ test("the round trip is what the server measured", () => {
   assert.equal(client.rtt, 12.3, "a ping without one leaves the last");
 });
 
+test("a round trip too short to measure is 0, not none", () => {
+  const browser = new Browser();
+  const client = browser.meet();
+
+  browser.last.deliver(control({ type: "ping", n: 1, rtt_ms: 0.0 }));
+
+  assert.equal(client.rtt, 0);
+});
+
 for (const rtt of ["12", null, -1, {}, true]) {
   test(`a round trip of ${JSON.stringify(rtt)} is none, but the ping is answered`, () => {
     const browser = new Browser();

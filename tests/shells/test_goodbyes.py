@@ -105,6 +105,23 @@ async def test_a_handshake_that_is_refused_after_all_says_no_goodbye(style):
     assert client.refused == []
 
 
+@virtual
+async def test_a_handshake_that_fails_says_no_goodbye(facts):
+    class Fails(Listener):
+        async def connect(self):
+            await self.accept(headers=[(b"bad header", b"")])
+
+    def refuse(message):
+        if message.get("headers"):
+            raise ValueError("illegal header name")
+
+    client = WireClient(build(Fails), on_send=refuse)
+    assert await client.ended() is None
+
+    assert everything_sent(client) == ["close"]
+    assert [failed.error for failed in facts("handler.error")] == ["ValueError"]
+
+
 @every_server
 @virtual
 async def test_a_consumer_that_comes_to_its_end_by_itself_says_goodbye(style):

@@ -5,6 +5,7 @@ import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
+from weakref import ref
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
@@ -98,7 +99,7 @@ def test_a_connection_of_a_loops_own_thread_calls_for_no_hop(make_database, monk
 
     async def work():
         query()
-        found.append((describe(), databases._here.ledger in databases.ledgers))
+        found.append((describe(), ref(databases._here.ledger) in databases.ledgers))
         forget()
 
     make_database(CONN_MAX_AGE=None)
@@ -115,7 +116,7 @@ def test_a_connection_of_a_loops_own_thread_calls_for_no_hop(make_database, monk
 @virtual
 async def test_the_flag_goes_down_when_others_have_closed_everything(make_database):
     def is_raised():
-        return databases._here.ledger in databases.ledgers
+        return ref(databases._here.ledger) in databases.ledgers
 
     make_database(CONN_MAX_AGE=0)
     visit = await open_visit(build(Echo))
