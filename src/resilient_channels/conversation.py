@@ -88,7 +88,7 @@ class Conversation:
         Nothing for a code of the application's own: what follows from that only the client knows.
         """
         known = REGISTRY.get(CloseCode.NORMAL if code is None else code)
-        if known is None:
+        if known is None or not known.every_server_sends_it:
             return None
         if not reason and known.code != CloseCode.NORMAL:
             reason = known.name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import get_running_loop
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import blocking, compat
@@ -68,7 +70,7 @@ class SendGate:
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """The ASGI ``send`` that the consumer gets. May be awaited on any thread's loop."""
-        if asyncio.get_running_loop() is not self._loop:
+        if get_running_loop() is not self._loop:
             await self._hop(message)
         elif message["type"] == "websocket.send" and self._link.state is State.OPEN:
             if self.escapes:
@@ -79,7 +81,9 @@ class SendGate:
                 if text and text[0] == wire.MARK:
                     message = {**message, "text": wire.MARK + text}
             # What _write does, on the spot: this is where every frame passes.
-            steps = self._send(message).__await__()
+            steps: Any = self._send(message)
+            if type(steps) is not CoroutineType:
+                steps = steps.__await__()
             try:
                 wait = steps.send(None)
             except StopIteration:  # the server has taken it without a wait

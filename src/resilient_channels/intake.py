@@ -47,9 +47,9 @@ class Intake:
     """
 
     __slots__ = (
-        "_event", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices", "_owner", "_policy",
-        "_receive", "_taker", "_waiters", "_wheel", "last_heard", "marks", "received", "sift",
-        "took_event",
+        "_event", "_frames", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices", "_owner",
+        "_policy", "_receive", "_taker", "_waiters", "_wheel", "last_heard", "marks", "received",
+        "sift", "took_event",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, receive: Receive, policy: InboxPolicy, wheel: Wheel) -> None:
@@ -58,6 +58,7 @@ class Intake:
         self._policy = policy
         self._wheel = wheel
         self._inbox = Inbox(policy.frames, policy.bytes)
+        self._frames = self._inbox.frames
         # One event of the layer at a time, as in Channels: the layer's own capacity rules apply.
         self._event: Message | None = None
         self._notices: tuple[Message, ...] = ()
@@ -96,6 +97,8 @@ class Intake:
                     if isinstance(sifted, str):
                         if sifted:
                             await self._owner.answer(sifted)
+                        # A server that has many of them in store lets nobody else run.
+                        await asyncio.sleep(0)
                         continue
                     message = sifted
             elif message["type"] == "websocket.disconnect":
@@ -140,6 +143,8 @@ class Intake:
 
     def take(self) -> Message | None:
         """The next message, if there is one; frames and events take turns. See `took_event`."""
+        if not (self._frames or self._event is not None or self._is_over or self._notices):
+            return None  # the usual answer to "anything else?", and so the first
         if self._is_over:
             self.took_event = False
             message = self._take_frame()

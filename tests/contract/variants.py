@@ -1,6 +1,5 @@
-"""Every contract consumer four times: plain and under the mixin, async and sync."""
+"""Every contract consumer plain, under the mixin, and behind the middleware; async and sync."""
 
-import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 from channels.testing import WebsocketCommunicator
 
-from resilient_channels import AsyncResilientMixin, ResilientMixin
+from resilient_channels import AsyncResilientMixin, ResilientMiddleware, ResilientMixin
 from support.scripted import ScriptedServer
 from support.unasync import sync_twin
 
@@ -30,20 +29,30 @@ class Transcript:
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the four: how to build its consumers and its connections."""
+    """One of the six: how to build its consumers and its connections.
+
+    Behind the middleware a consumer is a plain one.
+    """
 
     sync: bool
     resilient: bool
+    guarded: bool = False
     transcripts: list[Transcript] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
 
     def differs(self, why: str) -> None:
-        """This test says itself what is different under the mixin, and *why*."""
+        """This test says itself what is different from plain Channels, and *why*."""
         self.differences.append(why)
 
     @property
+    def is_ours(self) -> bool:
+        """Whether anything of the library is at work."""
+        return self.resilient or self.guarded
+
+    @property
     def name(self) -> str:
-        return f"{'sync' if self.sync else 'async'}-{'mixin' if self.resilient else 'plain'}"
+        kind = "mixin" if self.resilient else "middleware" if self.guarded else "plain"
+        return f"{'sync' if self.sync else 'async'}-{kind}"
 
     def __call__(self, consumer: type, resilience: dict[str, Any] | None = None) -> Any:
         """The consumer class of this variant, from the plain async one."""
@@ -63,8 +72,9 @@ class Variant:
         """Wrap an application so that its transcript is kept and can be compared."""
         transcript = Transcript()
         self.transcripts.append(transcript)
+        if self.guarded:
+            application = ResilientMiddleware(application)
 
-        @functools.wraps(application)
         async def transcribed(scope: Any, receive: Any, send: Any) -> None:
             scope["notes"] = transcript.notes
             transcript.ended = "cancelled"
@@ -125,4 +135,7 @@ VARIANTS = tuple(
     pytest.param((sync, resilient), id=Variant(sync, resilient).name)
     for sync in (False, True)
     for resilient in (False, True)
+)
+GUARDED = tuple(
+    pytest.param((sync, False, True), id=Variant(sync, False, True).name) for sync in (False, True)
 )

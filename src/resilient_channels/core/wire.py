@@ -104,7 +104,8 @@ def encode_ping(nonce: int, rtt: float | None = None) -> str:
     """A ping; *rtt* is the last measured round trip in seconds."""
     if rtt is None:
         return f'{MARK}{{"type":"ping","n":{nonce}}}'
-    return f'{MARK}{{"type":"ping","n":{nonce},"rtt_ms":{round(rtt * 1000, 1)}}}'
+    tenths = round(rtt * 10_000)  # of a millisecond; cheaper than rounding a float
+    return f'{MARK}{{"type":"ping","n":{nonce},"rtt_ms":{tenths / 10}}}'
 
 
 def encode_own_pong(nonce: int) -> str:
