@@ -15,6 +15,8 @@ import django.db
 import pytest
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
 from channels.consumer import AsyncConsumer
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -46,6 +48,45 @@ def test_channels_dispatch_does_no_more_than_ours():
         "sync_to_async",
         "close_old_connections",
     }
+
+
+def test_a_connections_end_hops_to_the_thread_once_more():
+    code = AsyncWebsocketConsumer.websocket_disconnect.__code__
+
+    assert code.co_names == (
+        *("groups", "channel_layer", "group_discard", "channel_name", "AttributeError"),
+        *("InvalidChannelLayerError", "disconnect", "aclose_old_connections", "StopConsumer"),
+    )
+    assert code.co_freevars == ()
+    assert compat._HAS_HOP
+
+
+async def test_channels_own_end_is_taken_with_another_hop():
+    class Chat(AsyncWebsocketConsumer):
+        async def disconnect(self, code):
+            steps.append(code)
+
+    async def close():
+        steps.append("closed")
+
+    steps: list[Any] = []
+    chat = Chat()
+
+    with pytest.raises(StopConsumer):
+        await compat.without_hop(chat.websocket_disconnect, close)({"code": 1000})
+
+    assert steps == [1000, "closed"]
+
+
+def test_an_end_that_is_not_channels_is_left_alone():
+    class Chat(AsyncWebsocketConsumer):
+        async def websocket_disconnect(self, message):
+            await super().websocket_disconnect(message)
+
+    handler = Chat().websocket_disconnect
+
+    assert compat.without_hop(handler, mock.AsyncMock()) is handler
+    assert compat.without_hop(print, mock.AsyncMock()) is print
 
 
 def test_what_django_looks_at_is_what_we_look_at():

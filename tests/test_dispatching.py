@@ -11,7 +11,7 @@ from channels.consumer import AsyncConsumer, SyncConsumer
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
-from resilient_channels import AsyncResilientMixin, ResilientMixin, compat
+from resilient_channels import AsyncResilientMixin, ResilientMixin, compat, dispatching
 from resilient_channels.dispatching import find_dispatch
 from support.loop import run
 
@@ -86,6 +86,13 @@ MESSAGES = [
     {"type": "chat.argument"},
     {"type": "chat.plain"},
 ]
+
+
+@pytest.fixture(params=["nothing is open", "something is open"], autouse=True)
+def flag(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to a handler: at once, and after a look at the database."""
+    ledgers = set() if request.param == "nothing is open" else {"any"}
+    monkeypatch.setattr(dispatching, "ledgers", ledgers)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=repr)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from asgiref.current_thread_executor import CurrentThreadExecutor
@@ -65,6 +65,21 @@ def has_channels_dispatch(consumer: Any) -> bool:
     """
     dispatch = consumer.dispatch
     return _IS_UNTOUCHED and type(dispatch) is MethodType and dispatch.__func__ is _ASYNC_DISPATCH
+
+
+_DISCONNECT = AsyncWebsocketConsumer.websocket_disconnect
+_HAS_HOP = "aclose_old_connections" in _DISCONNECT.__code__.co_names
+
+
+def without_hop(handler: Any, close: Callable[[], Awaitable[None]]) -> Any:
+    """Channels' own ``websocket_disconnect``, with *close* for the hop at its end.
+
+    Any other *handler* is returned as it is.
+    """
+    if not _HAS_HOP or getattr(handler, "__func__", None) is not _DISCONNECT:
+        return handler
+    namespace = {**_DISCONNECT.__globals__, "aclose_old_connections": close}
+    return MethodType(FunctionType(_DISCONNECT.__code__, namespace), handler.__self__)
 
 
 async def run_sync(function: Callable[..., object], *args: object) -> None:

@@ -8,7 +8,7 @@ own.
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 from channels.exceptions import StopConsumer
@@ -21,7 +21,7 @@ from .core.disconnects import DisconnectKind, classify
 from .core.link import Link
 from .departure import Departure
 from .ending import Ending
-from .gate import SendGate
+from .gate import SendGate, find_owner
 from .heartbeat import Heartbeat
 from .intake import Intake
 from .lifetime import Lifetime
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
 DISCONNECT = "websocket.disconnect"
 
+surrounding: ContextVar[Connection | None] = ContextVar(
+    "resilient_channels_surrounding", default=None
+)
+"""The connection of a middleware around."""
+
 
 class Connection:
     """Carries one application through one connection.
@@ -47,15 +52,16 @@ class Connection:
         client_message: The server's report that the connection is over, once it came.
         refusal: Why the handshake was refused, if not by the application.
         handling: Type of the message that is being handled.
+        is_aside: Whether somebody further inside has taken over.
         is_listening: Whether frames are being read; not while handlers are far behind.
         heartbeat: Set once the handshake is accepted, if this client gets one.
     """
 
     __slots__ = (
-        "_context", "_settled", "_teardown", "client_message", "consumer_name", "conversation",
-        "departure", "executor", "failure", "gate", "handling", "heartbeat", "id", "intake",
-        "is_listening", "lifetime", "link", "loop", "policies", "readers", "refusal", "scope",
-        "wheel", "who",
+        "_context", "_outer", "_settled", "_teardown", "client_message", "consumer_name",
+        "conversation", "departure", "executor", "failure", "gate", "handling", "heartbeat", "id",
+        "intake", "is_aside", "is_listening", "lifetime", "link", "loop", "policies", "readers",
+        "refusal", "scope", "wheel", "who",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +79,12 @@ class Connection:
         self.loop = asyncio.get_running_loop()
         self.wheel = get_wheel(self.loop)
         self.link = Link()
+        # What a middleware around sees of the client we may not see: it asks for signs of life.
+        self.is_aside = False
+        outer = surrounding.get()
+        self._outer = None if outer is None or outer.is_aside else outer
+        if self._outer is not None:
+            self.policies = policies = policies.without_clock()
         self.gate = SendGate(self, self.link, send, self.wheel, policies.send.deadline)
         self.intake = Intake(self, receive, policies.inbox, self.wheel)
         self.conversation = Conversation(self)
@@ -118,14 +130,15 @@ class Connection:
         """Read the client from now on."""
         self.spawn_reader(self.intake.read_client(), "client")
 
-    def hand_over(
-        self, scope: Mapping[str, Any]
+    def step_aside(
+        self, scope: Mapping[str, Any], receive: compat.Receive, send: compat.Send
     ) -> tuple[Mapping[str, Any], compat.Receive, compat.Send] | None:
-        """What the server gave us, for a consumer further inside that would rather have it raw.
+        """Let a consumer further inside, which was given these, have a connection of its own.
 
-        ``None``: this connection stays ours, and whoever is inside passes through it.
+        Returns:
+            What it should use. ``None``: this is its connection, and it passes through it.
         """
-        return None
+        return None if find_owner(send) is self else (scope, receive, send)
 
     async def clean_up(self) -> None:
         """Run the cleanup, or wait for the one that is under way."""
@@ -254,6 +267,9 @@ class Connection:
         """The server reported the end of the connection."""
         self.client_message = message
         info = classify(message, compat.read_dialect(self.scope))
+        known = None if self._outer is None else self._outer.link.info
+        if known is not None and known.code == info.code:
+            info = known  # it saw the end itself
         self.tell_step(f"the server reported {message.get('code')!r}: {info.kind.value}")
         self.link.peer_left(info)
         self.departure.begin()
@@ -294,6 +310,14 @@ class Connection:
         task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
         self.readers = [*(reader for reader in self.readers if not reader.done()), task]
         return task
+
+
+def find_outer(receive: object, send: object) -> Connection | None:
+    """The connection that *receive* or *send* belong to already."""
+    owner = find_owner(send)
+    if owner is None:
+        owner = getattr(receive, "__self__", None)
+    return owner if isinstance(owner, Connection) else None
 
 
 def _report_stall(seconds: float) -> None:

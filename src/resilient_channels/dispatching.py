@@ -40,9 +40,12 @@ class _Dispatcher:
     def dispatch(self, message: Message) -> Awaitable[None]:
         """Call the handler of *message*; fail in the words of Channels if there is none."""
         driver = self._driver
-        handler = getattr(driver.consumer, compat.find_handler_name(message), None)
+        name = compat.find_handler_name(message)
+        handler = getattr(driver.consumer, name, None)
         if not handler:
             raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031
+        if name == "websocket_disconnect":
+            handler = compat.without_hop(handler, self._close_old_connections)
         called: Awaitable[None]
         if ledgers or driver.has_failed:
             called = self._visit_and_call(handler, message)
@@ -50,11 +53,14 @@ class _Dispatcher:
             called = handler(message)
         return called
 
+    @compat.is_dispatch
     async def _visit_and_call(self, handler: Any, message: Message) -> None:
         await self._close_old_connections()
         await handler(message)
 
     async def _close_old_connections(self) -> None:
+        if not ledgers and not self._driver.has_failed:
+            return
         await close_old_connections(
             self._driver.loop,
             self._tell_error,

@@ -51,8 +51,8 @@ class SendGate:
     """
 
     __slots__ = (
-        "_accepting", "_deadline", "_is_denying", "_link", "_loop", "_send", "_wheel", "escapes",
-        "owner",
+        "_accepting", "_deadline", "_is_aside", "_is_denying", "_link", "_loop", "_send", "_wheel",
+        "escapes", "owner",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,7 @@ class SendGate:
         self._wheel = wheel
         self._deadline = deadline
         self._loop = asyncio.get_running_loop()
+        self._is_aside = False
         self._is_denying = False
         self._accepting: asyncio.Future[None] | None = None
         self.escapes = False
@@ -132,6 +133,10 @@ class SendGate:
             await self._write(start)
             await self._write({"type": "websocket.http.response.body", "body": b""})
 
+    def step_aside(self) -> None:
+        """Pass everything on as it is: somebody further inside has a gate of its own."""
+        self._is_aside = True
+
     # --- everything but frames on an open connection ---------------------------------------
 
     async def _hop(self, message: Mapping[str, Any]) -> None:
@@ -145,7 +150,9 @@ class SendGate:
 
     async def _pass_lifecycle(self, message: Mapping[str, Any]) -> None:
         kind = message["type"]
-        if kind == "websocket.close":
+        if self._is_aside:
+            await self._send(message)
+        elif kind == "websocket.close":
             await self._pass_close(message)
         elif self._is_denying and kind == "websocket.http.response.body":
             await self._write(message)

@@ -10,9 +10,9 @@ from channels.consumer import AsyncConsumer
 from . import compat
 from .arguments import build_frame, check_close_argument, check_frame
 from .conf import ATTRIBUTE, find_problems, get_policies
+from .connection import find_outer
 from .core.codes import check_portable_close
 from .driver import Driver
-from .gate import find_owner
 from .handle import Handle
 from .traits import Traits, read_traits
 from .turns import collect_outcome
@@ -84,13 +84,13 @@ class _Mixin:
         if scope["type"] != "websocket":
             await call(scope, receive, send)
             return
-        outer = find_owner(send)
+        outer = find_outer(receive, send)
         if outer is not None:
-            raw = outer.hand_over(scope)
-            if raw is None:
+            given = outer.step_aside(scope, receive, send)
+            if given is None:
                 await call(scope, receive, send)
                 return
-            scope, receive, send = raw
+            scope, receive, send = given
         cls = type(self)
         driver = Driver(self, cls._resilient_traits, scope, receive, send, get_policies(cls))
         self._resilient_driver = driver

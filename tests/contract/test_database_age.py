@@ -8,7 +8,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
 
-from contract.variants import Variant
+from contract.variants import Variant, note
 from support.databases import aquery, begin, break_connection, describe, query
 from support.loop import virtual
 
@@ -44,11 +44,18 @@ both = pytest.mark.parametrize(
 any_way = pytest.mark.parametrize("way", WAYS)
 
 
+class LastQuery(Reader):
+    async def disconnect(self, code):
+        note(self, await sync_to_async(describe)())
+        await aquery()
+        note(self, await sync_to_async(describe)())
+
+
 class Talk:
     """A conversation that Channels' test client has no part in: it would keep connections open."""
 
-    def __init__(self, variant: Variant) -> None:
-        self._server = variant.server(variant(Reader))
+    def __init__(self, variant: Variant, consumer: type = Reader) -> None:
+        self._server = variant.server(variant(consumer))
 
     async def __aenter__(self) -> "Talk":
         self._server.client_connects()
@@ -168,3 +175,14 @@ async def test_a_handler_finds_a_connection_closed_that_a_task_had_opened(
         await asyncio.create_task(aquery())
 
         assert await talk.say("look") == "closed"
+
+
+@both
+@virtual
+async def test_what_disconnect_has_opened_is_closed_after_it(variant: Variant, make_database):
+    make_database(CONN_MAX_AGE=0)
+    async with Talk(variant, LastQuery) as talk:
+        assert await talk.say("orm") == "open 1"
+
+    assert variant.notes == ["closed", "open 2"]
+    assert await sync_to_async(describe)() == "closed"

@@ -15,6 +15,7 @@ from tour.crowd import Crowd
 from tour.heart import PROTOCOL, Heart
 from tour.servers import Server
 
+SERVERS = ("daphne", "uvicorn")
 TESTS = Path(__file__).resolve().parent.parent
 _numbers = count(1)
 
@@ -116,6 +117,31 @@ async def serve(name, tmp_path, *, layer=None, options=None, server_options=()):
     )
     async with server:
         yield Stage(server, journal)
+
+
+def on_every_server(**options):
+    """Run a test, which takes a stage, on all of ``SERVERS`` at once: such tests mostly wait."""
+
+    def decorate(test):
+        async def on(name, tmp_path):
+            home = tmp_path / name
+            home.mkdir()
+            async with serve(name, home, **options) as stage:
+                await test(stage)
+
+        async def everywhere(tmp_path):
+            tests = [on(name, tmp_path) for name in SERVERS]
+            outcomes = await asyncio.gather(*tests, return_exceptions=True)
+            for name, outcome in zip(SERVERS, outcomes, strict=True):
+                if outcome is not None:
+                    outcome.add_note(f"on {name}")
+                    raise outcome
+
+        # Not functools.wraps: what is collected takes a directory, not a stage.
+        everywhere.__name__, everywhere.__doc__ = test.__name__, test.__doc__
+        return everywhere
+
+    return decorate
 
 
 async def until(probe, deadline=5.0):

@@ -8,23 +8,18 @@ import json
 
 import pytest
 
-from live.stage import do, echoes, serve, until
+from live.stage import do, echoes, on_every_server, until
 from tour import frames
 from tour.client import Text
 from tour.heart import MARK, PROTOCOL, Heart, control
 
 pytestmark = pytest.mark.live
 
-SERVERS = ["daphne", "uvicorn"]
 COLOURS = ["async", "sync"]
 RAW = "raw-client-text"
-OPTIONS = {"HEARTBEAT": {"interval": 1.0, "timeout": 2.0}}
 
 
-@pytest.fixture(params=SERVERS)
-async def stage(request, tmp_path):
-    async with serve(request.param, tmp_path, options=OPTIONS) as stage:
-        yield stage
+everywhere = on_every_server(options={"HEARTBEAT": {"interval": 1.0, "timeout": 2.0}})
 
 
 NONSENSE = {
@@ -82,29 +77,32 @@ async def check_untouched(stage, client, calls):
     assert stage.entries(client.key, "closing") == []
 
 
-@pytest.mark.parametrize("colour", COLOURS)
-async def test_nonsense_is_ignored_and_counted(stage, colour):
-    client = await stage.speaker(colour)
+@everywhere
+async def test_nonsense_is_ignored_and_counted(stage):
+    clients = [await stage.speaker(colour) for colour in COLOURS]
     neighbour = await stage.speaker()
 
     for text in NONSENSE.values():
-        await client.send_text(text)
+        for client in clients:
+            await client.send_text(text)
         # Within the limit of what is read at all.
         await asyncio.sleep(0.06)
 
-    await check_untouched(stage, client, calls=0)
-    await check_untouched(stage, neighbour, calls=0)
-    assert client.heart.heard("pong") == []
-    assert stage.events()["control.ignored"] == 1
-    await client.close()
-    assert await until(lambda: f"ignored={len(NONSENSE)}" in stage.log())
-    await client.aclose()
-    await neighbour.aclose()
+    for client in (*clients, neighbour):
+        await check_untouched(stage, client, calls=0)
+        assert client.heart.heard("pong") == []
+    assert stage.events()["control.ignored"] == len(clients)
+    for client in clients:
+        await client.close()
+    assert await until(lambda: stage.log().count(f"ignored={len(NONSENSE)}") == len(clients))
+    for client in (*clients, neighbour):
+        await client.aclose()
 
 
 NONCES = [0, -1, 17, 2**53 - 1, "", "x" * 64, "\x1e", '"}', "\u00e9", "\U0001f600"]
 
 
+@everywhere
 async def test_a_ping_that_makes_sense_is_answered_with_its_nonce(stage):
     client = await stage.speaker()
 
@@ -116,6 +114,7 @@ async def test_a_ping_that_makes_sense_is_answered_with_its_nonce(stage):
     await client.aclose()
 
 
+@everywhere
 async def test_before_its_hello_a_client_is_not_answered_but_lives(stage):
     client = await stage.connect(subprotocols=[PROTOCOL])
     hello = await client.recv()
@@ -138,6 +137,7 @@ async def test_before_its_hello_a_client_is_not_answered_but_lives(stage):
 FLOODS = [control("ping", n=1), control("pong", n=1), f"{MARK}{RAW}", control("ping", n="x" * 900)]
 
 
+@everywhere
 async def test_ten_thousand_at_once_hold_nobody_up(stage):
     neighbour = await stage.speaker()
     loop = asyncio.get_running_loop()
@@ -159,6 +159,7 @@ async def test_ten_thousand_at_once_hold_nobody_up(stage):
     await neighbour.aclose()
 
 
+@everywhere
 async def test_ten_thousand_a_second_for_a_while_hold_nobody_up(stage):
     """The heartbeat of the flooding client goes on, and so does all that its neighbours do."""
     client = await stage.speaker()
@@ -179,6 +180,7 @@ async def test_ten_thousand_a_second_for_a_while_hold_nobody_up(stage):
     await neighbour.aclose()
 
 
+@everywhere
 async def test_a_fragmented_or_binary_control_frame_is_what_its_kind_says(stage):
     """Fragments are one text; bytes are the application's, whatever they begin with."""
     client = await stage.speaker()
@@ -195,6 +197,7 @@ async def test_a_fragmented_or_binary_control_frame_is_what_its_kind_says(stage)
     await client.aclose()
 
 
+@everywhere
 async def test_the_text_of_a_naked_client_is_the_applications_whatever_it_begins_with(stage):
     client = await stage.connect()
 
@@ -208,16 +211,15 @@ async def test_the_text_of_a_naked_client_is_the_applications_whatever_it_begins
     await client.aclose()
 
 
-async def test_without_heartbeats_there_is_a_greeting_and_every_pong_is_unasked(tmp_path):
-    options = {"HEARTBEAT": {"mode": "off"}}
-    async with serve("uvicorn", tmp_path, options=options) as stage:
-        client = await stage.connect(subprotocols=[PROTOCOL], heart=Heart())
-        await until(lambda: client.heart.heard("hello"))
-        assert client.heart.frames[0]["interval_ms"] is None
-        assert client.heart.frames[0]["timeout_ms"] is None
+@on_every_server(options={"HEARTBEAT": {"mode": "off"}})
+async def test_without_heartbeats_there_is_a_greeting_and_every_pong_is_unasked(stage):
+    client = await stage.connect(subprotocols=[PROTOCOL], heart=Heart())
+    await until(lambda: client.heart.heard("hello"))
+    assert client.heart.frames[0]["interval_ms"] is None
+    assert client.heart.frames[0]["timeout_ms"] is None
 
-        await client.send_text(control("pong", n=1))
+    await client.send_text(control("pong", n=1))
 
-        assert await echoes(client)
-        assert await until(lambda: stage.events()["control.ignored"] == 1)
-        await client.aclose()
+    assert await echoes(client)
+    assert await until(lambda: stage.events()["control.ignored"] == 1)
+    await client.aclose()

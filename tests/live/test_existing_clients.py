@@ -6,23 +6,19 @@ import time
 import pytest
 
 from live.silence import BOUND, HEARTBEAT, LONG, check_given_up, nothing_comes, vanish
-from live.stage import do, echoes, hears, serve, until
+from live.stage import do, echoes, hears, on_every_server, until
 from tour.client import Text
 from tour.heart import MARK, Heart
 
 pytestmark = pytest.mark.live
 
-SERVERS = ["daphne", "uvicorn"]
 COLOURS = ["async", "sync"]
+OWN_WORDS = {"ping": '{"type":"ping"}', "pong": '{"type":"pong"}'}
+PING, PONG = '{"action": "ping"}', '{"action": "pong"}'
 ALWAYS = {"mode": "always", "ping": "are you there?", "pong": "yes", **HEARTBEAT}
 
 
-@pytest.fixture(params=SERVERS)
-async def stage(request, tmp_path):
-    async with serve(request.param, tmp_path, options={"HEARTBEAT": HEARTBEAT}) as stage:
-        yield stage
-
-
+@on_every_server(options={"HEARTBEAT": HEARTBEAT})
 async def test_an_existing_client_is_sent_nothing_and_never_given_up(stage):
     """The drop-in promise: without our subprotocol, and with no ping of its own, all is as ever."""
     clients = [await stage.connect(colour) for colour in COLOURS]
@@ -40,78 +36,70 @@ async def test_an_existing_client_is_sent_nothing_and_never_given_up(stage):
         await client.aclose()
 
 
-@pytest.mark.parametrize("name", SERVERS)
-async def test_a_client_under_a_foreign_subprotocol_is_never_pinged(name, tmp_path):
-    async with serve(name, tmp_path, options={"HEARTBEAT": ALWAYS}) as stage:
-        query = {"subprotocol": "graphql-ws"}
-        client = await stage.connect(subprotocols=["graphql-ws"], query=query)
-        assert client.subprotocol == "graphql-ws"
+@on_every_server(options={"HEARTBEAT": ALWAYS})
+async def test_a_client_under_a_foreign_subprotocol_is_never_pinged(stage):
+    query = {"subprotocol": "graphql-ws"}
+    client = await stage.connect(subprotocols=["graphql-ws"], query=query)
+    assert client.subprotocol == "graphql-ws"
 
-        assert await nothing_comes(client, LONG)
+    assert await nothing_comes(client, LONG)
 
-        # Nor is anything of what it says taken for ours.
-        await client.send_text(MARK + '{"type":"ping","n":1}')
-        await client.send_text("yes")
-        assert await echoes(client)
-        assert await until(lambda: stage.events()["input.rejected"] == 2)
+    # Nor is anything of what it says taken for ours.
+    await client.send_text(MARK + '{"type":"ping","n":1}')
+    await client.send_text("yes")
+    assert await echoes(client)
+    assert await until(lambda: stage.events()["input.rejected"] == 2)
+    await client.aclose()
+
+
+@on_every_server(options={"HEARTBEAT": {**OWN_WORDS, **HEARTBEAT}})
+async def test_existing_clients_are_asked_in_their_own_words(stage):
+    heart = Heart(replies={OWN_WORDS["ping"]: OWN_WORDS["pong"]})
+    answering = await stage.connect(heart=heart)
+    mute = await stage.connect()
+    leaving = await stage.connect(heart=Heart(replies=heart.replies))
+    assert await until(lambda: leaving.heart.answered, BOUND)
+
+    since = await vanish(leaving)
+    await check_given_up(stage, leaving, since)
+
+    # Who has never answered may not know how to.
+    received = await mute.recv()
+    assert received == Text(OWN_WORDS["ping"])
+    assert stage.entries(mute.key, "disconnect") == []
+    assert await until(lambda: heart.answered >= 3, LONG)
+    await do(answering, "calls")
+    assert await answering.recv_json() == {"calls": 1}
+    for client in (answering, mute, leaving):
         await client.aclose()
 
 
-@pytest.mark.parametrize("name", SERVERS)
-async def test_existing_clients_are_asked_in_their_own_words(name, tmp_path):
-    pings = {"ping": '{"type":"ping"}', "pong": '{"type":"pong"}'}
-    options = {"HEARTBEAT": {**pings, **HEARTBEAT}}
-    async with serve(name, tmp_path, options=options) as stage:
-        heart = Heart(replies={pings["ping"]: pings["pong"]})
-        answering = await stage.connect(heart=heart)
-        mute = await stage.connect()
-        leaving = await stage.connect(heart=Heart(replies=heart.replies))
-        assert await until(lambda: leaving.heart.answered, BOUND)
+@on_every_server(options={"HEARTBEAT": ALWAYS})
+async def test_in_mode_always_a_client_that_never_answers_is_given_up(stage):
+    since = time.monotonic()
+    mute = await stage.connect()
+    alive = await stage.connect(heart=Heart(replies={"are you there?": "yes"}))
 
-        since = await vanish(leaving)
-        await check_given_up(stage, leaving, since)
+    await check_given_up(stage, mute, since + 0.5)
 
-        # Who has never answered may not know how to.
-        received = await mute.recv()
-        assert received == Text(pings["ping"])
-        assert stage.entries(mute.key, "disconnect") == []
-        assert await until(lambda: heart.answered >= 3, LONG)
-        await do(answering, "calls")
-        assert await answering.recv_json() == {"calls": 1}
-        for client in (answering, mute, leaving):
-            await client.aclose()
+    assert await echoes(alive)
+    await mute.aclose()
+    await alive.aclose()
 
 
-@pytest.mark.parametrize("name", SERVERS)
-async def test_in_mode_always_a_client_that_never_answers_is_given_up(name, tmp_path):
-    async with serve(name, tmp_path, options={"HEARTBEAT": ALWAYS}) as stage:
-        since = time.monotonic()
-        mute = await stage.connect()
-        alive = await stage.connect(heart=Heart(replies={"are you there?": "yes"}))
-
-        await check_given_up(stage, mute, since + 0.5)
-
-        assert await echoes(alive)
-        await mute.aclose()
-        await alive.aclose()
-
-
-@pytest.mark.parametrize("colour", COLOURS)
-@pytest.mark.parametrize("name", SERVERS)
-async def test_a_clients_own_ping_is_answered_while_a_handler_runs(name, colour, tmp_path):
-    ping, pong = '{"action": "ping"}', '{"action": "pong"}'
-    options = {"HEARTBEAT": {"reply": {ping: pong}}}
-    async with serve(name, tmp_path, options=options) as stage:
+@on_every_server(options={"HEARTBEAT": {"reply": {PING: PONG}}})
+async def test_a_clients_own_ping_is_answered_while_a_handler_runs(stage):
+    async def ping_during_a_handler(colour):
         client = await stage.connect(colour)
-        await do(client, "work", seconds=2)
+        await do(client, "work", seconds=3)
         await stage.entry(client.key, "working")
-
         for _ in range(20):
-            await client.send_text(ping)
-            assert await client.recv(deadline=1.0) == Text(pong)
-
+            await client.send_text(PING)
+            assert await client.recv(deadline=2.0) == Text(PONG)
         assert stage.entries(client.key, "worked") == []
         await stage.entry(client.key, "worked")
         await do(client, "calls")
         assert await hears(client, {"calls": 2})
         await client.aclose()
+
+    await asyncio.gather(*map(ping_during_a_handler, COLOURS))

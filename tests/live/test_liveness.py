@@ -7,26 +7,23 @@ import time
 import pytest
 
 from live.silence import BOUND, HEARTBEAT, INTERVAL, LONG, TIMEOUT, check_given_up, vanish
-from live.stage import do, echoes, hears, serve, until
+from live.stage import do, echoes, hears, on_every_server, until
 from tour.client import Text
 from tour.heart import MARK, PROTOCOL, Heart
 from tour.proxy import FaultProxy
 
 pytestmark = pytest.mark.live
 
-SERVERS = ["daphne", "uvicorn"]
 COLOURS = ["async", "sync"]
 
 
-@pytest.fixture(params=SERVERS)
-async def stage(request, tmp_path):
-    async with serve(request.param, tmp_path, options={"HEARTBEAT": HEARTBEAT}) as stage:
-        yield stage
+everywhere = on_every_server(options={"HEARTBEAT": HEARTBEAT})
 
 
 # -- a peer that is not there any more --------------------------------------------------------
 
 
+@everywhere
 async def test_a_frozen_peer_is_given_up_in_time_and_nobody_else(stage):
     bystanders = [await stage.speaker(colour) for colour in COLOURS]
     idle = [await stage.speaker(colour) for colour in COLOURS]
@@ -56,6 +53,7 @@ async def test_a_frozen_peer_is_given_up_in_time_and_nobody_else(stage):
         await client.aclose()
 
 
+@everywhere
 async def test_a_peer_that_freezes_during_a_sync_handler_is_given_up_in_time(stage):
     client = await stage.speaker("sync")
     bystander = await stage.speaker()
@@ -73,6 +71,7 @@ async def test_a_peer_that_freezes_during_a_sync_handler_is_given_up_in_time(sta
     await bystander.aclose()
 
 
+@everywhere
 async def test_a_peer_behind_a_silent_link_is_given_up_in_time(stage):
     async with FaultProxy(stage.server.port) as proxy:
         client = await stage.speaker(port=proxy.port)
@@ -84,6 +83,7 @@ async def test_a_peer_behind_a_silent_link_is_given_up_in_time(stage):
         await client.aclose()
 
 
+@everywhere
 async def test_a_link_that_stalls_for_less_than_the_timeout_ends_nothing(stage):
     async with FaultProxy(stage.server.port) as proxy:
         client = await stage.speaker(port=proxy.port)
@@ -97,6 +97,7 @@ async def test_a_link_that_stalls_for_less_than_the_timeout_ends_nothing(stage):
         await client.aclose()
 
 
+@everywhere
 async def test_a_peer_given_up_behind_a_stalled_link_learns_of_it_when_the_link_is_back(stage):
     async with FaultProxy(stage.server.port) as proxy:
         client = await stage.speaker(port=proxy.port)
@@ -114,6 +115,7 @@ async def test_a_peer_given_up_behind_a_stalled_link_learns_of_it_when_the_link_
 # -- a peer that is ---------------------------------------------------------------------------
 
 
+@everywhere
 async def test_a_live_peer_survives_a_handler_of_many_timeouts(stage):
     async def wait_for_the_handler(colour):
         client = await stage.speaker(colour)
@@ -131,6 +133,7 @@ async def test_a_live_peer_survives_a_handler_of_many_timeouts(stage):
     await asyncio.gather(*map(wait_for_the_handler, COLOURS))
 
 
+@everywhere
 async def test_a_live_peer_survives_when_a_slow_handler_keeps_us_from_reading(stage):
     """More frames wait than we read ahead, so that its pongs wait, too: silence of our making."""
 
@@ -150,6 +153,7 @@ async def test_a_live_peer_survives_when_a_slow_handler_keeps_us_from_reading(st
     await asyncio.gather(*map(be_held_up, COLOURS))
 
 
+@everywhere
 async def test_a_peer_that_speaks_but_does_not_answer_pings_lives(stage):
     client = await stage.speaker()
     client.heart.is_beating = False
@@ -162,6 +166,7 @@ async def test_a_peer_that_speaks_but_does_not_answer_pings_lives(stage):
     await client.aclose()
 
 
+@everywhere
 async def test_the_greeting_is_the_first_frame_and_pings_follow(stage):
     client = await stage.connect(subprotocols=[PROTOCOL])
 
@@ -179,6 +184,7 @@ async def test_the_greeting_is_the_first_frame_and_pings_follow(stage):
     await client.aclose()
 
 
+@everywhere
 async def test_the_application_chooses_among_its_own_subprotocols(stage):
     offer = ["resilient.v1.chat.v2", PROTOCOL, "chat.v1"]
     query = {"subprotocol": "chat.v2"}
@@ -195,36 +201,33 @@ async def test_the_application_chooses_among_its_own_subprotocols(stage):
 # -- limits of another sort -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SERVERS)
-async def test_a_connection_that_is_too_old_is_told_what_to_do_and_closed(name, tmp_path):
-    options = {"HEARTBEAT": HEARTBEAT, "LIFETIME": {"max_age": 1.5}}
-    async with serve(name, tmp_path, options=options) as stage:
-        client = await stage.speaker()
+@on_every_server(options={"HEARTBEAT": HEARTBEAT, "LIFETIME": {"max_age": 1.5}})
+async def test_a_connection_that_is_too_old_is_told_what_to_do_and_closed(stage):
+    client = await stage.speaker()
 
-        ending = await client.ended()
+    ending = await client.ended()
 
-        assert ending.close.code == 3513
-        assert client.heart.frames[-1] == {
-            "type": "bye", "code": 3513, "reason": "max_age", "verdict": "now", "after_ms": 0,
-        }  # fmt: skip
-        ended = await stage.entry(client.key, "ended")
-        assert (ended["code"], ended["kind"]) == (3513, "server")
-        await client.aclose()
+    assert ending.close.code == 3513
+    assert client.heart.frames[-1] == {
+        "type": "bye", "code": 3513, "reason": "max_age", "verdict": "now", "after_ms": 0,
+    }  # fmt: skip
+    ended = await stage.entry(client.key, "ended")
+    assert (ended["code"], ended["kind"]) == (3513, "server")
+    await client.aclose()
 
 
-@pytest.mark.parametrize("name", SERVERS)
-async def test_a_connection_that_is_idle_is_closed_whoever_it_is(name, tmp_path):
-    async with serve(name, tmp_path, options={"LIFETIME": {"idle_timeout": 1.5}}) as stage:
-        idle, busy = await stage.connect(), await stage.connect()
-        since = time.monotonic()
+@on_every_server(options={"LIFETIME": {"idle_timeout": 1.5}})
+async def test_a_connection_that_is_idle_is_closed_whoever_it_is(stage):
+    idle, busy = await stage.connect(), await stage.connect()
+    since = time.monotonic()
 
-        for _ in range(6):
-            assert await echoes(busy)
-            await asyncio.sleep(0.4)
-
-        closing = await stage.entry(idle.key, "closing")
-        assert (closing["code"], closing["at"] - since < 2.5) == (3440, True)
-        assert (await idle.ended()).close.code == 3440
+    for _ in range(6):
         assert await echoes(busy)
-        await idle.aclose()
-        await busy.aclose()
+        await asyncio.sleep(0.4)
+
+    closing = await stage.entry(idle.key, "closing")
+    assert (closing["code"], closing["at"] - since < 2.5) == (3440, True)
+    assert (await idle.ended()).close.code == 3440
+    assert await echoes(busy)
+    await idle.aclose()
+    await busy.aclose()

@@ -3,14 +3,16 @@
 import asyncio
 from typing import Any
 
+import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from resilient_channels import ResilientMiddleware
+from resilient_channels import DisconnectKind, ResilientMiddleware, on_disconnect
 from resilient_channels.registry import registry
 from resilient_channels.wheel import get_wheel
-from shells.visits import AsyncTools, SyncTools, note, twin
+from shells.visits import AsyncTools, SyncTools, build, note, twin
 
 ACCEPT = {"type": "websocket.accept"}
+HEARTBEATS = ("ping", "pong")
 
 
 def mount(application: Any, **resilience: Any) -> Any:
@@ -33,7 +35,7 @@ class Chat(AsyncWebsocketConsumer):
 
     async def receive(self, text_data=None, bytes_data=None):
         note(self, text_data if bytes_data is None else bytes_data)
-        order, _, rest = (text_data or "").partition(" ")
+        order, _, rest = (text_data or "").lower().partition(" ")
         if order == "say":
             await self.send(rest)
         if order == "work":
@@ -50,6 +52,33 @@ class Chat(AsyncWebsocketConsumer):
 
     async def disconnect(self, code):
         note(self, "disconnect", code)
+
+
+async def listener(scope, receive, send):
+    """Notes every message after the handshake."""
+    await receive()
+    await send(ACCEPT)
+    message = None
+    while message is None or message["type"] != "websocket.disconnect":
+        message = await receive()
+        scope["notes"].append(message)
+
+
+class Resilient(Chat):
+    """The same with handlers for its end; to be built with the mixin."""
+
+    @on_disconnect
+    async def ended(self, info):
+        note(self, info.kind.value, info.code)
+
+    @on_disconnect(DisconnectKind.TIMEOUT)
+    async def gave_up(self, info):
+        note(self, "gave up", info.code)
+
+
+def consumer_behind(wrap: Any, colour: str = "async", **resilience: Any) -> Any:
+    """A resilient consumer behind the middleware, with something in between."""
+    return mount(wrap(build(Resilient, colour, **resilience).as_asgi()))
 
 
 # --- what may stand between a middleware and a consumer ----------------------------------------
@@ -90,7 +119,7 @@ def wrapping_both(application):
 
 def capitals(message):
     text = message.get("text")
-    if not text or not text.isprintable():  # what is not the application's stays what it is
+    if not text or not text.isprintable() or text in HEARTBEATS:
         return message
     return {**message, "text": text.upper()}
 
@@ -128,6 +157,15 @@ def accepting_first(application):
         await application(scope, again, rest)
 
     return wrapped
+
+
+def nothing(application):
+    return application
+
+
+def between(*wrappers):
+    """A test for each of these in between."""
+    return pytest.mark.parametrize("wrap", wrappers, ids=lambda wrap: wrap.__name__)
 
 
 # --- what may be left ------------------------------------------------------------------------

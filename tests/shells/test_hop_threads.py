@@ -16,7 +16,7 @@ from django.core.signals import request_finished, request_started
 from resilient_channels import databases
 from resilient_channels.databases import VISIT_INTERVAL
 from shells.visits import build, open_visit, settle
-from support.databases import aquery, describe, forget, query
+from support.databases import aquery, break_connection, describe, forget, query
 from support.loop import virtual
 
 elsewhere = sync_to_async(query, thread_sensitive=False)
@@ -130,6 +130,24 @@ async def test_the_flag_goes_down_when_others_have_closed_everything(make_databa
 
     assert not await sync_to_async(is_raised)()
     await visit.leave()
+
+
+def test_a_thread_that_ends_takes_its_flag_along(make_database):
+    def work():
+        query()
+        break_connection()  # for Django it is open
+        found.append(len(databases.ledgers))
+
+    make_database(CONN_MAX_AGE=None)
+    found: list[int] = []
+    before = len(databases.ledgers)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert found == [before + 1]
+    assert len(databases.ledgers) == before
 
 
 # --- the thread that Django's views share ----------------------------------------------------

@@ -154,7 +154,7 @@ async def test_what_an_application_raises_reaches_the_server(colour, facts):
     assert repr(await visit.ended()) == "LookupError('today')"
     assert visit.closes == []
     (closed,) = facts("connection.closed")
-    assert (closed.code, closed.kind) == (3500, "error")
+    assert (closed.code, closed.kind) == (1011, "error")
     assert nothing_is_left()
     await get_channel_layer().flush()
 

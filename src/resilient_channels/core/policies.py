@@ -6,7 +6,7 @@ metadata is the line in the settings reference.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from .options import (
@@ -255,6 +255,14 @@ class Policies:
     errors: ErrorsPolicy = field(default_factory=ErrorsPolicy)
     layer: LayerPolicy = field(default_factory=LayerPolicy)
     teardown: TeardownPolicy = field(default_factory=TeardownPolicy)
+
+    def without_clock(self) -> Policies:
+        """The same, for a connection whose silence is somebody else's business."""
+        return replace(
+            self,
+            heartbeat=replace(self.heartbeat, mode="off"),
+            lifetime=replace(self.lifetime, idle_timeout=None),
+        )
 
 
 SECTIONS: dict[str, type[Any]] = {
