@@ -11,12 +11,14 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
+from resilient_channels import AsyncResilientWebsocketConsumer
 from resilient_channels.checks import (
     APP,
     CHECK_IDS,
     CORE_LAYER,
     IN_MEMORY_LAYER,
     PUBSUB_LAYER,
+    check_heartbeats,
     check_in_memory_layer,
     check_layers,
     check_settings,
@@ -338,12 +340,17 @@ def test_a_broken_configuration_does_not_break_the_checks(broken: Any):
 
 def test_identifiers_are_unique_and_well_formed():
     assert all(re.fullmatch(rf"{APP}\.[EW]\d{{3}}", check_id) for check_id in CHECK_IDS)
-    assert [*CHECK_IDS] == [f"{APP}.{n}" for n in ("E001", "W001", "W002", "W003", "W004", "W005")]
+    known = ("E001", "E002", "W001", "W002", "W003", "W004", "W005", "W006")
+    assert [*CHECK_IDS] == [f"{APP}.{n}" for n in known]
 
 
 @override_settings(
     DEBUG=False,
-    RESILIENT_CHANNELS={"TEARDOWN": {"timeout": 60}},
+    RESILIENT_CHANNELS={
+        "TEARDOWN": {"timeout": 60},
+        "HEARTBEAT": {"pong": "pong"},
+        "LIFETIME": {"idle_timeout": 1},
+    },
     CHANNEL_LAYERS={
         "core": {"BACKEND": CORE_LAYER},
         "memory": {"BACKEND": IN_MEMORY_LAYER},
@@ -388,3 +395,69 @@ def test_manage_py_check_is_silent_about_this_project():
     call_command("check", stdout=out, stderr=out)
 
     assert APP not in out.getvalue()
+
+
+# --- E002 and W006: heartbeats ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"mode": "always"}, "HEARTBEAT.ping"),
+        ({"pong": "pong"}, "nobody is asked"),
+        ({"ping": "ping"}, "is not sent in mode 'auto'"),
+        ({"proxy_idle_timeout": 20.0}, "set the interval to 10 or less"),
+        ({"interval": 60.0, "proxy_idle_timeout": 60}, "set the interval to 30 or less"),
+    ],
+)
+def test_heartbeat_options_that_contradict_each_other_are_an_error(section: Any, says: str):
+    with override_settings(RESILIENT_CHANNELS={"HEARTBEAT": section}):
+        [message] = check_heartbeats()
+
+    assert message.id == f"{APP}.E002"
+    assert message.is_serious()
+    assert message.msg.startswith("settings.RESILIENT_CHANNELS: HEARTBEAT.")
+    assert says in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        {"HEARTBEAT": {"mode": "always", "ping": "ping"}},
+        {"HEARTBEAT": {"ping": "ping", "pong": "pong"}},
+        {"HEARTBEAT": {"proxy_idle_timeout": 60}},
+        {"LIFETIME": {"idle_timeout": 26}},
+        {"LIFETIME": {"idle_timeout": 5}, "HEARTBEAT": {"mode": "off"}},
+    ],
+)
+def test_heartbeat_options_that_agree_are_fine(setting: Any):
+    with override_settings(RESILIENT_CHANNELS=setting):
+        assert check_heartbeats() == []
+
+
+def test_an_idle_limit_that_would_close_live_clients_is_warned_of():
+    with override_settings(RESILIENT_CHANNELS={"LIFETIME": {"idle_timeout": 20}}):
+        [message] = check_heartbeats()
+
+    assert message.id == f"{APP}.W006"
+    assert not message.is_serious()
+    assert "idle" in message.msg
+
+
+def test_a_consumer_class_of_its_own_mind_is_checked_too():
+    class Chatty(AsyncResilientWebsocketConsumer):
+        resilience = {"HEARTBEAT": {"mode": "always"}}
+
+    try:
+        [message] = check_heartbeats()
+        assert message.id == f"{APP}.E002"
+        assert "Chatty.resilience" in message.msg
+    finally:
+        Chatty.resilience = {}  # the class lives as long as somebody refers to it
+
+
+def test_what_e001_has_refused_is_not_looked_at_again():
+    with override_settings(RESILIENT_CHANNELS={"HEARTBEAT": {"interval": 0}}):
+        assert check_heartbeats() == []

@@ -17,7 +17,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.checks import register as register_check
 
 from .conf import ATTRIBUTE, SETTING, find_setting_problems, get_policies
-from .core.policies import TeardownPolicy
+from .core.policies import Policies, TeardownPolicy
 from .mixins import find_consumers
 
 APP = "resilient_channels"
@@ -44,6 +44,8 @@ CHECK_IDS = {
     "consumer.",
     f"{APP}.W005": "(`--deploy`) The in-memory layer with `DEBUG` off: processes do not see each "
     "other.",
+    f"{APP}.W006": "`LIFETIME.idle_timeout` is not above `HEARTBEAT.interval`: clients that answer "
+    "every heartbeat would be closed as idle.",
 }
 
 
@@ -79,23 +81,35 @@ def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]
 
 
 def check_heartbeats(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """E002, for the settings and for every consumer class that has been imported."""
+    """E002 and W006, for the settings and for every consumer class that has been imported."""
     if find_setting_problems():
         return []  # E001 has said so
-    found: dict[str, str] = {}  # each sentence once, with the first place it is true of
+    found: dict[str, CheckMessage] = {}  # each sentence once, with the first place it is true of
     for owner in (_Settings, *find_consumers()):
-        contradiction = get_policies(owner).heartbeat.contradiction
+        where = f"settings.{SETTING}" if owner is _Settings else _name(owner)
+        policies = get_policies(owner)
+        contradiction = policies.heartbeat.contradiction
         if contradiction is not None:
-            where = f"settings.{SETTING}" if owner is _Settings else _name(owner)
-            found.setdefault(contradiction, where)
-    return [
-        Error(
-            f"{where}: {contradiction}.",
-            hint="Correct the HEARTBEAT section there, or in the settings.",
-            id=f"{APP}.E002",
-        )
-        for contradiction, where in found.items()
-    ]
+            hint = "Correct the HEARTBEAT section there, or in the settings."
+            found.setdefault(
+                contradiction, Error(f"{where}: {contradiction}.", hint=hint, id=f"{APP}.E002")
+            )
+        haste = _find_haste(policies)
+        if haste is not None:
+            hint = f"Make LIFETIME.idle_timeout more than {policies.heartbeat.interval}."
+            found.setdefault(haste, Warning(f"{where}: {haste}.", hint=hint, id=f"{APP}.W006"))
+    return list(found.values())
+
+
+def _find_haste(policies: Policies) -> str | None:
+    """Whether an idle limit would strike before a live client was asked for a sign of life."""
+    limit, interval = policies.lifetime.idle_timeout, policies.heartbeat.interval
+    if limit is None or limit > interval or policies.heartbeat.mode == "off":
+        return None
+    return (
+        f"LIFETIME.idle_timeout is {limit}, but a client is asked for a sign of life every "
+        f"{interval} seconds only, so that live ones would be closed as idle"
+    )
 
 
 class _Settings:

@@ -39,7 +39,9 @@ class Reader(AsyncWebsocketConsumer):
 
 
 both = pytest.mark.parametrize(
-    "variant", [Variant(False, False), Variant(False, True)], ids=lambda variant: variant.name
+    "variant",
+    [Variant(False, False), Variant(False, True), Variant(False, False, True)],
+    ids=lambda variant: variant.name,
 )
 any_way = pytest.mark.parametrize("way", WAYS)
 
