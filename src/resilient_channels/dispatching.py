@@ -31,7 +31,7 @@ def find_dispatch(driver: Driver) -> Callable[[Message], Awaitable[None]]:
 class _Dispatcher:
     """Dispatches to an async consumer."""
 
-    __slots__ = ("_driver", "_has_failed")
+    __slots__ = ("_driver",)
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver

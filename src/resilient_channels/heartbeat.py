@@ -95,7 +95,7 @@ class Heartbeat:
             nonce = liveness.ping(now)
             text = self._ping
             if text is None:
-                text, self.awaited = wire.encode_ping(nonce, rtt), wire.encode_own_pong(nonce)
+                text, self.awaited = wire.encode_ping(nonce, rtt), wire.expected_pong(nonce)
             sending = compat.start_eagerly(connection.loop, self._send(text))
             self._sending = None if sending.done() else sending
         self._beat_timer = wheel.after(liveness.next_delay(random()), self._beat)

@@ -108,7 +108,7 @@ def encode_ping(nonce: int, rtt: float | None = None) -> str:
     return f'{MARK}{{"type":"ping","n":{nonce},"rtt_ms":{tenths / 10}}}'
 
 
-def encode_own_pong(nonce: int) -> str:
+def expected_pong(nonce: int) -> str:
     """The answer to a ping of ours, as a client writes it that adds nothing."""
     return f'{MARK}{{"type":"pong","n":{nonce}}}'
 
