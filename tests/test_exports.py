@@ -28,6 +28,7 @@ def test_the_public_names_are_the_promised_ones():
         AsyncResilientJsonWebsocketConsumer ResilientWebsocketConsumer
         ResilientJsonWebsocketConsumer on_disconnect DisconnectInfo DisconnectKind Initiator
         CloseCode SendOutcome ConnectionClosed LayerUnavailable ResilientChannelsError
+        ResilientMiddleware
     """
 
     assert set(EXPORTED) == set(promised.split())

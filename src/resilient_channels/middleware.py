@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,9 @@ class ResilientMiddleware:
         try:
             await passage.run(partial(passage.serve, self.app))
         finally:
-            surrounding.reset(token)
+            # One that is thrown away unfinished is closed in whatever context.
+            with suppress(ValueError):
+                surrounding.reset(token)
 
 
 class Passage(Connection):

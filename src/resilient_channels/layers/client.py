@@ -10,10 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from channels.exceptions import ChannelFull
-
 from ..core.backoff import Backoff
 from ..exceptions import LayerUnavailable
+from .attempts import attempt
 from .supervision import get_supervisor
 
 if TYPE_CHECKING:
@@ -288,46 +287,15 @@ class LayerClient:
     # --- one call to the layer -----------------------------------------------------------------
 
     async def _attempt(self, operation: Any, *args: Any) -> None:
-        """Call the layer until it succeeds, the error is the caller's, or time is up.
-
-        Whose error it is, is not judged by its class (a broken connection has raised
-        ``AttributeError`` and ``TypeError``), but by whether a probe fails too.
-        """
+        """Call the layer, with the patience that this part of the consumer's life allows."""
         started = self._loop.time()
         limit = started + self._policy.deadline
         if self._is_handshaking:
             limit = min(limit, started + max(self._patience, 0.0))
         elif self._is_leaving and not self._is_gone:
             limit = min(limit, max(self._leave_by, started))
-        backoff = Backoff()
-        cause: Exception | None = None
-        failures = 0
         try:
-            async with asyncio.timeout_at(limit) as timeout:
-                while True:
-                    try:
-                        await operation(*args)
-                    except ChannelFull:
-                        raise
-                    except Exception as error:
-                        cause, failures = error, failures + 1
-                        # The first failure may be one stale connection of a pool: again, at once.
-                        # A third one beside a layer that answers is the caller's.
-                        if failures > 1:
-                            is_answering = await self._supervisor.is_answering()
-                            if is_answering and failures > 2:
-                                raise
-                            if not is_answering:
-                                await asyncio.sleep(backoff.next_delay(1.0))
-                                await self._supervisor.wait_until_up()
-                    else:
-                        return
-        except TimeoutError:
-            if not timeout.expired():
-                raise
-            self._supervisor.alarm()
-            waited = self._loop.time() - started
-            raise LayerUnavailable(self._alias, "call", waited) from cause
+            await attempt(self._supervisor, self._alias, limit, operation, *args)
         finally:
             # Only what the layer takes counts, not what the consumer does between two calls.
             self._patience -= self._loop.time() - started

@@ -1,0 +1,57 @@
+"""One call to a channel layer, again and again until it is clear what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from channels.exceptions import ChannelFull
+
+from ..core.backoff import Backoff
+from ..exceptions import LayerUnavailable
+
+if TYPE_CHECKING:
+    from .supervision import Supervisor
+
+
+async def attempt(
+    supervisor: Supervisor, alias: str, limit: float, operation: Any, *args: Any
+) -> None:
+    """Call the layer until it succeeds, the error is the caller's, or it is *limit* o'clock.
+
+    Whose error it is, is not judged by its class (a broken connection has raised
+    ``AttributeError`` and ``TypeError``), but by whether a probe fails too.
+
+    Raises:
+        LayerUnavailable: Time is up.
+    """
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    backoff = Backoff()
+    cause: Exception | None = None
+    failures = 0
+    try:
+        async with asyncio.timeout_at(limit) as timeout:
+            while True:
+                try:
+                    await operation(*args)
+                except ChannelFull:
+                    raise
+                except Exception as error:
+                    cause, failures = error, failures + 1
+                    # The first failure may be one stale connection of a pool: again, at once.
+                    # A third one beside a layer that answers is the caller's.
+                    if failures > 1:
+                        is_answering = await supervisor.is_answering()
+                        if is_answering and failures > 2:
+                            raise
+                        if not is_answering:
+                            await asyncio.sleep(backoff.next_delay(1.0))
+                            await supervisor.wait_until_up()
+                else:
+                    return
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        supervisor.alarm()
+        raise LayerUnavailable(alias, "call", loop.time() - started) from cause
