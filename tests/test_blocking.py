@@ -191,3 +191,31 @@ async def test_a_wait_that_is_thrown_away_lets_the_work_clean_up():
     rest.close()
 
     assert cleaned == [True]
+
+
+class OnlyNext:
+    """What a server's own awaitable may be: its iterator has ``__next__``, and no more."""
+
+    def __init__(self, future: asyncio.Future) -> None:
+        self._steps = future.__await__()
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._steps)
+
+
+@virtual
+async def test_an_awaitable_that_knows_nothing_but_next_is_waited_for_too():
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(5, future.set_result, None)
+
+    waiting = blocking.begin(OnlyNext(future))
+    assert waiting is not None
+    await blocking.finish(*waiting)
+
+    assert asyncio.get_running_loop().time() == 5

@@ -7,17 +7,33 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
 
     from .wheel import Deadline, Wheel
 
+    Steps = Coroutine[Any, Any, object]
 
-def begin(awaitable: Awaitable[object]) -> tuple[Generator[Any, Any, object], Any] | None:
+
+def as_coroutine(awaitable: Awaitable[object]) -> Steps:
+    """*awaitable* as something that can be run step by step.
+
+    Of what ``__await__`` returns, only ``__next__`` is certain; some servers' have no more.
+    """
+    if isinstance(awaitable, types.CoroutineType):
+        return awaitable
+    return _await(awaitable)
+
+
+async def _await(awaitable: Awaitable[object]) -> None:
+    await awaitable
+
+
+def begin(awaitable: Awaitable[object]) -> tuple[Steps, Any] | None:
     """Run *awaitable* up to its first wait; ``None`` if it is done without one.
 
     What is returned must be given to :func:`finish`, in the same task.
     """
-    steps = awaitable.__await__()
+    steps = as_coroutine(awaitable)
     try:
         return steps, steps.send(None)
     except StopIteration:
@@ -25,7 +41,7 @@ def begin(awaitable: Awaitable[object]) -> tuple[Generator[Any, Any, object], An
 
 
 @types.coroutine
-def finish(steps: Generator[Any, Any, object], wait: Any) -> Generator[Any, Any, None]:
+def finish(steps: Steps, wait: Any) -> Generator[Any, Any, None]:
     """Go on with what :func:`begin` has begun."""
     while True:
         try:
@@ -47,7 +63,8 @@ class Patience:
     """
 
     __slots__ = (
-        "_cancelling", "_entry", "_fired", "_last_sign", "_stalled", "_task", "_wheel", "seconds",
+        "_began", "_cancelling", "_entry", "_fired", "_last_sign", "_stalled", "_task", "_wheel",
+        "seconds",
     )  # fmt: skip
 
     def __init__(self, wheel: Wheel, seconds: float, last_sign: Callable[[], float]) -> None:
@@ -59,12 +76,15 @@ class Patience:
         self._task: asyncio.Task[Any] = task
         self._cancelling = task.cancelling()
         self._fired = False
+        self._began = task.get_loop().time()
         self._stalled = wheel.stalled
+        wheel.watch(self)
         self._entry: Deadline = wheel.after(seconds, self._expire)
 
     def cancel(self) -> None:
         """The wait is over; whatever came of our cancellation, nothing is left of it."""
         self._entry.cancel()
+        self._wheel.unwatch(self)
         self.ran_out()
 
     def ran_out(self) -> bool:
@@ -76,7 +96,8 @@ class Patience:
 
     def _expire(self) -> None:
         # Time in which the loop did not run is not the peer's.
-        renewed = self._last_sign() + self.seconds + self._wheel.stalled - self._stalled
+        lost = self._wheel.stalled - self._stalled
+        renewed = max(self._began, self._last_sign()) + self.seconds + lost
         if renewed > self._task.get_loop().time():
             self._entry = self._wheel.at(renewed, self._expire)
         else:

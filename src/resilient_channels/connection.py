@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from channels.exceptions import StopConsumer
 
 from . import compat
+from .answers import Answers
 from .conversation import Conversation
 from .core import events
 from .core.codes import CloseCode
@@ -58,10 +59,10 @@ class Connection:
     """
 
     __slots__ = (
-        "_context", "_outer", "_settled", "_teardown", "client_message", "consumer_name",
-        "conversation", "departure", "executor", "failure", "gate", "handling", "heartbeat", "id",
-        "intake", "is_aside", "is_listening", "lifetime", "link", "loop", "policies", "readers",
-        "refusal", "scope", "wheel", "who",
+        "_answers", "_context", "_outer", "_settled", "_teardown",
+        "client_message", "consumer_name", "conversation", "departure", "executor", "failure",
+        "gate", "handling", "heartbeat", "id", "intake", "is_aside", "is_listening", "lifetime",
+        "link", "loop", "policies", "readers", "refusal", "scope", "wheel", "who",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +100,7 @@ class Connection:
         self.refusal: str | None = None
         self.handling: str | None = None
         self.is_listening = True
+        self._answers: Answers | None = None
         self._context = copy_context()
         self._settled: asyncio.Future[None] | None = None
         self._teardown: asyncio.Task[None] | None = None
@@ -244,15 +246,11 @@ class Connection:
 
     # --- what intake and heartbeat report ------------------------------------------------------
 
-    async def answer(self, text: str) -> None:
-        """Answer a frame that is not for the application. Until then nothing more is read."""
-        self.stopped_listening()
-        try:
-            await self.gate.say(text)
-        except Exception as error:  # noqa: BLE001  # servers raise five different classes here
-            self.tell_step(f"the server refused an answer: {type(error).__name__}")
-        finally:
-            self.listens_again()
+    def answer(self, text: str) -> None:
+        """Answer a frame that is not for the application; reading goes on meanwhile."""
+        if self._answers is None:
+            self._answers = Answers(self)
+        self._answers.send(text)
 
     def stopped_listening(self) -> None:
         """Nothing is read for a while, so silence says nothing about the peer."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .connection import Connection
-    from .wheel import Deadline
+    from .wheel import PatientDeadline
 
 HANDLER_SHARE = 0.75
 """The part of ``TEARDOWN.timeout`` that a handler may use after its connection ended."""
@@ -39,7 +39,7 @@ class Departure:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._timeout = connection.policies.teardown.timeout
-        self._timers: list[Deadline] = []
+        self._timers: list[PatientDeadline] = []
         self._task: asyncio.Task[object] | None = None
         self.since: float | None = None
         self.was_cut_off = False
@@ -81,7 +81,7 @@ class Departure:
         return self.was_cut_off and self._task is not None and self._task.uncancel() == 0
 
     def _set(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._timers.append(self._connection.wheel.after(seconds, callback))
+        self._timers.append(self._connection.wheel.patiently_after(seconds, callback))
 
     def _cut_off(self, after: float) -> None:
         """Cancel the handler that still runs *after* so many seconds."""

@@ -17,7 +17,7 @@ from .exceptions import ConnectionClosed
 from .turns import current_ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from .wheel import Wheel
 
@@ -84,7 +84,7 @@ class SendGate:
             # What _write does, on the spot: this is where every frame passes.
             steps: Any = self._send(message)
             if type(steps) is not CoroutineType:
-                steps = steps.__await__()
+                steps = blocking.as_coroutine(steps)
             try:
                 wait = steps.send(None)
             except StopIteration:  # the server has taken it without a wait
@@ -214,6 +214,9 @@ class SendGate:
             except Exception:
                 self._link.reopen()
                 raise
+            except asyncio.CancelledError:
+                self.owner.went_over()  # perhaps it was written: nobody may write after it
+                raise
             self.owner.went_over()
         _report(outcome)
 
@@ -227,7 +230,7 @@ class SendGate:
             return self._failed(error)
         return SendOutcome.SENT if waiting is None else await self._wait(*waiting)
 
-    async def _wait(self, steps: Generator[Any, Any, object], wait: Any) -> SendOutcome:
+    async def _wait(self, steps: blocking.Steps, wait: Any) -> SendOutcome:
         """Wait for a server that does not take a message at once."""
         patience = None
         if self._deadline is not None:

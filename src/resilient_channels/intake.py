@@ -30,7 +30,7 @@ many in store, and never make us wait."""
 class Owner(Protocol):
     """Whom the intake tells what it learns."""
 
-    async def answer(self, text: str) -> None: ...
+    def answer(self, text: str) -> None: ...
     def stopped_listening(self) -> None: ...
     def listens_again(self) -> None: ...
     def client_left(self, message: Message) -> None: ...
@@ -102,7 +102,7 @@ class Intake:
                     sifted = self.sift(message)
                     if isinstance(sifted, str):
                         if sifted:
-                            await self._owner.answer(sifted)
+                            self._owner.answer(sifted)
                         sifted_out += 1
                         if sifted_out % FAIR_SHARE == 0:
                             await asyncio.sleep(0)
@@ -214,9 +214,10 @@ class Intake:
     async def _wait_for_room(self) -> None:
         policy = self._policy
         warn_after = policy.warn_after
-        alarms = [self._wheel.after(warn_after, lambda: self._owner.inbox_full(warn_after))]
+        after = self._wheel.patiently_after
+        alarms = [after(warn_after, lambda: self._owner.inbox_full(warn_after))]
         if policy.close_after is not None:
-            alarms.append(self._wheel.after(policy.close_after, self._owner.inbox_stuck))
+            alarms.append(after(policy.close_after, self._owner.inbox_stuck))
         self._owner.stopped_listening()
         try:
             while self._inbox.is_full:

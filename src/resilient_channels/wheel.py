@@ -54,6 +54,35 @@ class Deadline:
             callback()
 
 
+class PatientDeadline:
+    """A deadline that gives back the time in which the loop did not run.
+
+    For whatever waits for code or for people: a debugger's stop must not end it.
+    """
+
+    __slots__ = ("_callback", "_deadline", "_stalled", "_wheel")
+
+    def __init__(self, wheel: Wheel, delay: float, callback: Callback) -> None:
+        self._wheel = wheel
+        self._callback = callback
+        wheel.watch(self)
+        self._stalled = wheel.stalled
+        self._deadline = wheel.after(delay, self._fire)
+
+    def cancel(self) -> None:
+        """Forget the deadline."""
+        self._wheel.unwatch(self)
+        self._deadline.cancel()
+
+    def _fire(self) -> None:
+        lost, self._stalled = self._wheel.stalled - self._stalled, self._wheel.stalled
+        if lost > 0:
+            self._deadline = self._wheel.after(lost, self._fire)
+        else:
+            self._wheel.unwatch(self)
+            self._callback()
+
+
 class Wheel:
     """The deadlines of one loop.
 
@@ -79,6 +108,10 @@ class Wheel:
         """Call *callback* in *delay* seconds, unless the deadline is cancelled."""
         loop = asyncio.get_running_loop()
         return self._add(loop, loop.time() + delay, callback)
+
+    def patiently_after(self, delay: float, callback: Callback) -> PatientDeadline:
+        """As :meth:`after`, counting only time in which the loop runs."""
+        return PatientDeadline(self, delay, callback)
 
     def at(self, when: float, callback: Callback) -> Deadline:
         """Call *callback* at *when* on the loop's clock, or a little later."""
