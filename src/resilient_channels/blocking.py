@@ -94,6 +94,13 @@ class Patience:
         self._fired = False
         return self._task.uncancel() <= self._cancelling
 
+    def end(self) -> None:
+        """Interrupt the wait at once: nothing will come of it."""
+        if not self._fired:
+            self._fired = True
+            self._entry.cancel()
+            self._task.cancel()
+
     def _expire(self) -> None:
         # Time in which the loop did not run is not the peer's.
         lost = self._wheel.stalled - self._stalled
@@ -101,5 +108,4 @@ class Patience:
         if renewed > self._task.get_loop().time():
             self._entry = self._wheel.at(renewed, self._expire)
         else:
-            self._fired = True
-            self._task.cancel()
+            self.end()

@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 
 DISCONNECT = "websocket.disconnect"
 
-surrounding: ContextVar[Connection | None] = ContextVar(
-    "resilient_channels_surrounding", default=None
-)
-"""The connection of a middleware around."""
+surrounding: ContextVar[Link | None] = ContextVar("resilient_channels_surrounding", default=None)
+"""The connection of a middleware around. Its link only: contexts live on in timers and tasks."""
 
 
 class Connection:
@@ -53,16 +51,15 @@ class Connection:
         client_message: The server's report that the connection is over, once it came.
         refusal: Why the handshake was refused, if not by the application.
         handling: Type of the message that is being handled.
-        is_aside: Whether somebody further inside has taken over.
         is_listening: Whether frames are being read; not while handlers are far behind.
         heartbeat: Set once the handshake is accepted, if this client gets one.
     """
 
     __slots__ = (
-        "_answers", "_context", "_outer", "_settled", "_teardown",
-        "client_message", "consumer_name", "conversation", "departure", "executor", "failure",
-        "gate", "handling", "heartbeat", "id", "intake", "is_aside", "is_listening", "lifetime",
-        "link", "loop", "policies", "readers", "refusal", "scope", "wheel", "who",
+        "_answers", "_context", "_outer", "_settled", "_teardown", "client_message",
+        "consumer_name", "conversation", "departure", "executor", "failure", "gate", "handling",
+        "heartbeat", "id", "intake", "is_listening", "lifetime", "link", "loop", "policies",
+        "readers", "refusal", "scope", "wheel", "who",
     )  # fmt: skip
 
     def __init__(
@@ -81,9 +78,7 @@ class Connection:
         self.wheel = get_wheel(self.loop)
         self.link = Link()
         # What a middleware around sees of the client we may not see: it asks for signs of life.
-        self.is_aside = False
-        outer = surrounding.get()
-        self._outer = None if outer is None or outer.is_aside else outer
+        self._outer = surrounding.get()
         if self._outer is not None:
             self.policies = policies = policies.without_clock()
         self.gate = SendGate(self, self.link, send, self.wheel, policies.send.deadline)
@@ -183,9 +178,10 @@ class Connection:
     def _give_up(self, code: int, event: events.ConnectionEvent) -> None:
         """Nothing will come of waiting for this peer any longer."""
         if self.link.give_up(DisconnectKind.TIMEOUT, code):
-            notify(event)
             self.departure.begin()
+            self.gate.release()
             registry.keep(self.loop.create_task(self.gate.close_abandoned(code)))
+            notify(event)  # last: an observer that raises changes nothing
 
     # --- what the gate reports -----------------------------------------------------------------
 
@@ -265,7 +261,7 @@ class Connection:
         """The server reported the end of the connection."""
         self.client_message = message
         info = classify(message, compat.read_dialect(self.scope))
-        known = None if self._outer is None else self._outer.link.info
+        known = None if self._outer is None else self._outer.info
         if known is not None and known.code == info.code:
             info = known  # it saw the end itself
         self.tell_step(f"the server reported {message.get('code')!r}: {info.kind.value}")

@@ -51,8 +51,8 @@ class SendGate:
     """
 
     __slots__ = (
-        "_accepting", "_deadline", "_is_aside", "_is_denying", "_link", "_loop", "_send", "_wheel",
-        "escapes", "owner",
+        "_accepting", "_deadline", "_is_aside", "_is_denying", "_link", "_loop", "_send", "_waits",
+        "_wheel", "escapes", "owner",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class SendGate:
         self._is_aside = False
         self._is_denying = False
         self._accepting: asyncio.Future[None] | None = None
+        self._waits: tuple[blocking.Patience, ...] = ()
         self.escapes = False
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -132,6 +133,11 @@ class SendGate:
             start = {"type": "websocket.http.response.start", "status": status, "headers": []}
             await self._write(start)
             await self._write({"type": "websocket.http.response.body", "body": b""})
+
+    def release(self) -> None:
+        """The peer was given up: whoever waits for it to take a frame need not wait any longer."""
+        for patience in self._waits:
+            patience.end()
 
     def step_aside(self) -> None:
         """Pass everything on as it is: somebody further inside has a gate of its own."""
@@ -235,11 +241,13 @@ class SendGate:
         patience = None
         if self._deadline is not None:
             patience = blocking.Patience(self._wheel, self._deadline, self.owner.last_heard)
+            self._waits = (*self._waits, patience)
         try:
             await blocking.finish(steps, wait)
         except asyncio.CancelledError:
             if patience is None or not patience.ran_out():
                 raise
+            self._forget(patience)
             self.owner.send_timed_out(patience.seconds)
             return SendOutcome.TIMED_OUT
         except Exception as error:  # noqa: BLE001  # sorted there
@@ -247,7 +255,11 @@ class SendGate:
         finally:
             if patience is not None:
                 patience.cancel()
+                self._forget(patience)
         return SendOutcome.SENT
+
+    def _forget(self, patience: blocking.Patience) -> None:
+        self._waits = tuple(other for other in self._waits if other is not patience)
 
     def _failed(self, error: Exception) -> SendOutcome:
         """The server refused a message: because the peer is gone, or for a reason of its own."""

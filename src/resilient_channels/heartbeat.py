@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .wheel import Deadline
 
-LOOK_AGAIN = 0.5
+LOOK_AGAIN = 0.4
 """Seconds between the end of our patience and the verdict: after a stall that was not noticed,
 what the peer has sent meanwhile is read by then."""
 
@@ -78,8 +78,8 @@ class Heartbeat:
 
     def answered_latest(self) -> None:
         """The peer sent what is awaited."""
-        self._has_answered = True
-        self._liveness.answered_latest(self._connection.loop.time())
+        if self._liveness.answered_latest(self._connection.loop.time()):
+            self._has_answered = True
         if self._ping is None:
             self.awaited = None  # the same again was not asked for
 

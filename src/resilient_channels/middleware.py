@@ -60,8 +60,7 @@ class ResilientMiddleware:
         if problems:
             raise TypeError("; ".join(problems))
         self.app = app
-        named = getattr(app, "consumer_class", app)
-        named = named if hasattr(named, "__qualname__") else type(named)
+        named = app if hasattr(app, "__qualname__") else type(app)
         self._name = f"{named.__module__}.{named.__qualname__}"
 
     async def __call__(
@@ -80,7 +79,7 @@ class ResilientMiddleware:
                 return
             scope, receive, send = given
         passage = Passage(self._name, scope, receive, send, get_policies(self))
-        token = surrounding.set(passage)
+        token = surrounding.set(passage.link)
         try:
             await passage.run(partial(passage.serve, self.app))
         finally:
@@ -92,7 +91,7 @@ class ResilientMiddleware:
 class Passage(Connection):
     """A connection whose application is a black box."""
 
-    __slots__ = ("_end", "_is_reading", "_raw")
+    __slots__ = ("_end", "_is_aside", "_is_reading", "_raw")
 
     def __init__(
         self,
@@ -106,6 +105,7 @@ class Passage(Connection):
         self.handling = "application"
         self._raw = (scope, receive, send)
         self._is_reading = False
+        self._is_aside = False
         self._end: Message | None = None  # what the application was told in the end
 
     async def serve(self, app: Any) -> None:
@@ -120,7 +120,7 @@ class Passage(Connection):
 
     async def receive(self) -> Message:
         """The ASGI ``receive`` that the application gets."""
-        if self.is_aside:
+        if self._is_aside:
             return await self._raw[1]()
         if self._end is not None:
             # Some servers say it again, some never return. Whoever asks in a loop gets neither:
@@ -149,15 +149,12 @@ class Passage(Connection):
         link = self.link
         info = link.info
         assert info is not None  # noqa: S101  # or it would not be over
-        message = dict(self.client_message or {})
+        message = self.client_message or {}
         code: int = info.code
         if not link.accepted:
             # A refused handshake has no close code but the server's.
             code = int(message.get("code") or CloseCode.ABNORMAL.value)
-        message.update(type=DISCONNECT, code=code)
-        if info.reason or "reason" in message:
-            message["reason"] = info.reason
-        return message
+        return {**message, "type": DISCONNECT, "code": code}
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -191,11 +188,12 @@ class Passage(Connection):
         """Let somebody inside have the connection, if nothing has happened on it."""
         if self._is_reading:
             return scope, receive, send
-        if not self.is_aside:
-            self.is_aside = True
+        if not self._is_aside:
+            self._is_aside = True
             self.gate.step_aside()
             self.departure.finish()
             registry.remove(self)
+        surrounding.set(None)  # in the context of whoever takes over
         raw_scope, raw_receive, raw_send = self._raw
         if raw_scope is not self.scope:
             scope = {**scope, "subprotocols": self._restore(scope.get("subprotocols") or ())}
@@ -217,7 +215,7 @@ class Passage(Connection):
 
     async def clean_up(self) -> None:
         """Run the cleanup, unless it is somebody else's business."""
-        if self.is_aside:
+        if self._is_aside:
             return
         await super().clean_up()
         self.intake.finish()  # for what the application may have left behind

@@ -142,7 +142,7 @@ class Wheel:
     def _expire(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         self._timers.discard(number)
         now = loop.time()
-        self._note_lateness(now)
+        self._note_lateness(loop, now)
         # A timer may fire a clock resolution early.
         current = max(number, int(now / SLOT))
         while self._order and self._order[0] <= current:
@@ -176,14 +176,15 @@ class Wheel:
         self._expected = loop.time() + STEADY
         self._steady = self._add(loop, self._expected, self._next_steady_beat)
 
-    def _note_lateness(self, now: float) -> None:
+    def _note_lateness(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         if self._steady is None:
             return
         late = now - self._expected
         if late > TOLERANCE:
             self.stalled += late
             if self.on_stall is not None:
-                self.on_stall(late)
+                # Not here: what raises in an observer must not stop the wheel.
+                loop.call_soon(self.on_stall, late)
 
 
 # Wheels do not refer to their loop: the loop owns them, not the reverse.

@@ -62,6 +62,20 @@ async def refuses(scope, receive, send):
     scope["notes"].append(await receive())
 
 
+async def closes_as_servers_do(scope, receive, send):
+    """With codes that not every server can send; some raise, and the connection is still open."""
+    await receive()
+    await send(ACCEPT)
+    for code in (1011, 1008, 3000):
+        try:
+            await send({"type": "websocket.close", "code": code, "reason": ""})
+        except Exception as error:  # noqa: BLE001  # Daphne raises nothing more precise
+            scope["notes"].append((code, repr(error)))
+        else:
+            break
+    await until_it_leaves(receive)
+
+
 async def waits_with_a_limit(scope, receive, send):
     await receive()
     await send(ACCEPT)
@@ -128,8 +142,8 @@ async def until_it_leaves(receive):
 
 
 BARE = [
-    echo, accepts_unasked, refuses, waits_with_a_limit, works_in_tasks, fails_at_once,
-    fails_in_the_handshake, fails_in_between, sends_nonsense, sends_too_early,
+    echo, accepts_unasked, refuses, closes_as_servers_do, waits_with_a_limit, works_in_tasks,
+    fails_at_once, fails_in_the_handshake, fails_in_between, sends_nonsense, sends_too_early,
 ]  # fmt: skip
 
 

@@ -569,3 +569,25 @@ test("reconnect() twice leaves one socket, and one set of listeners", () => {
   assert.equal(browser.attached.length, 1);
   assert.equal(browser.window.listening, before);
 });
+
+test("a goodbye is forgotten when the server goes on talking", () => {
+  const browser = new Browser();
+  const client = browser.meet();
+  browser.last.deliver(control({ type: "bye", code: 1000, reason: "", verdict: "never", after_ms: 0 }));
+
+  browser.last.deliver("still here");
+  browser.last.cut();
+
+  assert.equal(client.state, "waiting");
+});
+
+test("a clock that is set back does not lengthen the wait", () => {
+  const browser = new Browser();
+  const client = browser.meet();
+  browser.last.cut();
+  browser.clock.now = ((now) => () => now() - 3_600_000)(browser.clock.now.bind(browser.clock));
+
+  browser.window.dispatchEvent(new Event("online"));
+
+  assert.equal(client.state, "connecting");
+});

@@ -100,7 +100,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def serve(name, tmp_path, *, layer=None, options=None, server_options=()):
+async def serve(
+    name, tmp_path, *, layer=None, options=None, server_options=(), application="live.application"
+):
     journal = tmp_path / "journal"
     environment = {"JOURNAL": str(journal), "DJANGO_SETTINGS_MODULE": "live.settings"}
     if layer is not None:
@@ -109,7 +111,7 @@ async def serve(name, tmp_path, *, layer=None, options=None, server_options=()):
         environment["OPTIONS"] = json.dumps(options)
     server = Server(
         name,
-        "live.application:application",
+        f"{application}:application",
         environment=environment,
         directory=TESTS,
         options=tuple(server_options),

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from resilient_channels import ConnectionClosed
-from shells.clients import WireClient, meet
-from shells.mounts import ACCEPT, mount, nothing_is_left
-from shells.visits import Visit, now, open_visit, settle
+from shells.clients import BOUND, WireClient, come_to_an_end, meet
+from shells.mounts import ACCEPT, Resilient, mount, nothing_is_left, plain
+from shells.visits import Visit, both_colours, build, note, now, open_visit, settle
 from support.loop import virtual
 from support.servers import ALL_STYLES, UVICORN
 
@@ -237,4 +237,42 @@ async def test_an_application_that_fails_when_cancelled_has_failed():
     visit.client_closes()
 
     assert repr(await visit.ended()) == "LookupError('in its cleanup')"
+    assert nothing_is_left()
+
+
+# --- is stuck in a send --------------------------------------------------------------------------
+
+
+class Ticks(Resilient):
+    async def receive(self, text_data=None, bytes_data=None):
+        for _ in range(18):
+            await self.send("tick")
+            await self.pause(1)
+        await self.send("last")
+        note(self, "done")
+
+
+@pytest.mark.parametrize("inside", ["plain", "mixin"])
+@both_colours
+@virtual
+async def test_a_sender_that_is_stuck_when_its_client_is_given_up_is_told_of_the_end(
+    colour, inside, facts
+):
+    """Symptom: the buffers had filled up late, so it was cancelled before its own deadline came."""
+    consumer = plain(Ticks, colour) if inside == "plain" else build(Ticks, colour).as_asgi()
+
+    async def block_in_the_end(message):
+        if message.get("text") == "last":
+            await asyncio.get_running_loop().create_future()
+
+    client = await meet(WireClient(mount(consumer), on_send=block_in_the_end, style=UVICORN))
+    await settle(100)
+    client.client_sends("go")
+    await settle(0.5)
+    client.freeze()
+
+    assert await come_to_an_end(client) <= BOUND
+    hooks = [] if inside == "plain" else [("gave up", 3408)]
+    assert client.notes == ["done", *hooks, ("disconnect", 3408)]
+    assert facts("handler.cut_off") == []
     assert nothing_is_left()

@@ -1,11 +1,13 @@
 """An application behind the middleware: every end of its connection, and what is left then."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
 from shells.mounts import ACCEPT, Chat, listener, mount, nothing_is_left, plain
-from shells.visits import Visit, both_colours, now, open_visit, settle
+from shells.visits import Visit, both_colours, build, now, open_visit, settle
 from support.loop import virtual
 from support.servers import ALL_STYLES, UVICORN
 
@@ -267,3 +269,19 @@ async def test_a_server_that_cancels_the_application_is_told_when_all_is_cleaned
     assert visit.closes == [3512]
     assert [closed.kind for closed in facts("connection.closed")] == ["cancelled"]
     assert nothing_is_left()
+
+
+@pytest.mark.parametrize("inside", ["plain", "mixin"])
+@virtual
+async def test_connections_that_ended_are_forgotten(inside):
+    application = plain(Chat) if inside == "plain" else build(Chat).as_asgi()
+    mounted, ended = mount(application), []
+    for _ in range(5):
+        visit = await open_visit(mounted)
+        ended.append(weakref.ref(visit))  # the connection holds its send
+        await visit.leave()
+    del visit
+
+    gc.collect()
+
+    assert [visit() for visit in ended] == [None] * 5

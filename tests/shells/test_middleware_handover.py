@@ -126,6 +126,36 @@ async def test_its_own_options_count_and_not_those_of_the_middleware_around():
     assert visit.closes == [3513]
 
 
+class OwnCall(Resilient):
+    async def __call__(self, scope, receive, send):
+        note_call(scope)
+        await super().__call__(scope, receive, send)
+
+
+def note_call(scope):
+    scope["notes"].append("called")
+
+
+@between(nothing, wrapping_send, wrapping_both)
+@both_colours
+@virtual
+async def test_a_consumer_with_its_own_call_is_at_home_there_too(colour, wrap):
+    client = await meet(WireClient(mount(wrap(build(OwnCall, colour).as_asgi()))))
+    client.client_sends("fail")
+    client.client_sends("say hi")
+    await settle(100)
+    client.freeze()
+
+    assert await come_to_an_end(client) <= BOUND
+    assert [note for note in client.notes if isinstance(note, tuple)] == [
+        ("gave up", 3408),
+        ("disconnect", 3408),
+    ]
+    assert client.notes[0] == "called"
+    assert [text.lower() for text in client.texts] == ["hi"]
+    assert nothing_is_left()
+
+
 # --- what stands in between keeps its say --------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from shells.clients import (
 )
 from shells.mounts import (
     ACCEPT,
+    Resilient,
     accepting_first,
     between,
     consumer_behind,
@@ -27,7 +28,7 @@ from shells.mounts import (
     wrapping_receive,
     wrapping_send,
 )
-from shells.visits import both_colours, now, open_visit, settle
+from shells.visits import both_colours, build, now, open_visit, settle
 from support.loop import virtual
 from support.servers import ALL_STYLES, UVICORN
 
@@ -155,6 +156,41 @@ async def test_a_server_that_cancels_finds_everything_cleaned_up(wrap):
 
     assert visit.closes == [3512]
     assert visit.notes[1:] == [("cancelled", 3512), ("disconnect", 3512)]
+    assert nothing_is_left()
+
+
+@virtual
+async def test_of_several_consumers_behind_pipes_each_is_protected_and_none_speaks_for_itself():
+    pipe = asyncio.Queue()
+
+    async def multiplexer(scope, receive, send):
+        inboxes = [asyncio.Queue() for _ in range(2)]
+        consumers = [build(Resilient).as_asgi() for _ in inboxes]
+        tasks = [
+            asyncio.ensure_future(consumer(scope, inbox.get, pipe.put))
+            for consumer, inbox in zip(consumers, inboxes, strict=True)
+        ]
+        await send(ACCEPT)
+        message = {"type": ""}
+        while message["type"] != "websocket.disconnect":
+            message = await receive()
+            for inbox in inboxes:
+                inbox.put_nowait(dict(message))
+        await asyncio.gather(*tasks)
+
+    client = await meet(WireClient(mount(multiplexer)))
+    client.client_sends("fail")
+    client.client_sends("say hi")
+    await settle(300)
+    piped = [pipe.get_nowait() for _ in range(pipe.qsize())]
+
+    assert [message.get("text", message["type"]) for message in piped] == [
+        *["websocket.accept"] * 2,
+        *["hi"] * 2,
+    ]
+    assert client.control_types().count("hello") == 1
+    await client.leave(4001)
+    assert sorted(client.notes[4:]) == [*[("client", 4001)] * 2, *[("disconnect", 4001)] * 2]
     assert nothing_is_left()
 
 

@@ -134,7 +134,7 @@ async def test_a_handler_that_blocks_the_loop_kills_nobody(facts):
 @virtual
 async def test_an_answer_that_is_read_right_after_a_stall_nobody_noticed_counts(monkeypatch):
     """What a wheel can notice has its limits: the peer's frames may wait in the socket."""
-    monkeypatch.setattr(Wheel, "_note_lateness", lambda self, now: None)
+    monkeypatch.setattr(Wheel, "_note_lateness", lambda self, loop, now: None)
     client = await known(WireClient(build(Listener), latency=TIMEOUT - 1))
     pinged = len(client.pings)
     while len(client.pings) == pinged:

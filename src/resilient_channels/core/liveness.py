@@ -69,15 +69,19 @@ class Liveness:
                 return True
         return False
 
-    def answered_latest(self, now: float) -> None:
-        """The latest ping was answered; or an earlier one, if answers carry no nonce.
+    def answered_latest(self, now: float) -> bool:
+        """The latest ping was answered, or an earlier one, if answers carry no nonce.
+
+        False if nobody asked.
 
         In that case the round trip is too short by whole intervals. The other way round, one ping
         that was never answered would make every later one too long.
         """
-        if self._unanswered:
-            self.rtt = round(now - self._unanswered[-1][1], 6)
-            self._unanswered = []
+        if not self._unanswered:
+            return False
+        self.rtt = round(now - self._unanswered[-1][1], 6)
+        self._unanswered = []
+        return True
 
     def patience(self, now: float, stalled: float, last_heard: float) -> float | None:
         """Seconds until the peer has to be given up, 0 or less: now. ``None``: all is well."""

@@ -173,6 +173,7 @@ export class ResilientSocket extends EventTarget {
   #attempt = 0; // failures since the last connection that held
   #renewed = false; // credentials were fetched since then
   #notBefore = 0; // the server asked to be left alone until then
+  #after = 0; // that is, for so long: a clock may be set back meanwhile
 
   #socket = null;
   #url = "";
@@ -426,6 +427,7 @@ export class ResilientSocket extends EventTarget {
       if (data[1] !== MARK) return this.#obey(data);
       data = data.slice(1);
     }
+    this.#bye = null; // whoever goes on talking has not gone
     this.dispatchEvent(new MessageEvent("message", { data, origin }));
   }
 
@@ -477,6 +479,7 @@ export class ResilientSocket extends EventTarget {
   /** Answers at once: hidden pages run timers once a minute, but messages when they come. */
   #answer({ n, rtt_ms: rtt }) {
     if (!Number.isSafeInteger(n) && !(isText(n) && n.length <= MAX_NONCE_LENGTH)) return;
+    this.#bye = null;
     this.#say({ type: "pong", n });
     if (isTime(rtt)) this.#rtt = rtt;
   }
@@ -532,6 +535,7 @@ export class ResilientSocket extends EventTarget {
     let verdict = told ?? verdictFor(code);
     let after = isTime(bye?.after_ms) ? bye.after_ms : 0;
     this.#notBefore = this.#now() + after;
+    this.#after = after;
     if (code === 1000 && !told && !bye) {
       // Nobody said goodbye: Daphne, for one, ends every connection like this after 24 hours.
       verdict = "backoff";
@@ -632,7 +636,7 @@ export class ResilientSocket extends EventTarget {
   }
 
   #hurry(cause) {
-    const left = this.#notBefore - this.#now();
+    const left = Math.min(this.#notBefore - this.#now(), this.#after);
     if (left <= 0) this.#connect(cause);
     else this.#wait({ ...this.#detail, cause }, left);
   }
