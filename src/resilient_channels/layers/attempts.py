@@ -9,9 +9,14 @@ from channels.exceptions import ChannelFull
 
 from ..core.backoff import Backoff
 from ..exceptions import LayerUnavailable
+from .membership import CONCURRENCY
 
 if TYPE_CHECKING:
     from .supervision import Supervisor
+
+
+FAILURES_IN_A_CROWD = 5
+"""With their pauses, some 1.5 seconds."""
 
 
 async def attempt(
@@ -30,6 +35,7 @@ async def attempt(
     backoff = Backoff()
     cause: Exception | None = None
     failures = 0
+    supervisor.attempts += 1
     try:
         async with asyncio.timeout_at(limit) as timeout:
             while True:
@@ -40,13 +46,16 @@ async def attempt(
                 except Exception as error:
                     cause, failures = error, failures + 1
                     # The first failure may be one stale connection of a pool: again, at once.
-                    # A third one beside a layer that answers is the caller's.
+                    # A third one beside a layer that answers is the caller's; unless there is a
+                    # crowd, because a pool has an end: then with pauses, for longer than it lasts.
                     if failures > 1:
                         is_answering = await supervisor.is_answering()
-                        if is_answering and failures > 2:
+                        is_crowded = supervisor.attempts > CONCURRENCY
+                        if is_answering and failures > (FAILURES_IN_A_CROWD if is_crowded else 2):
                             raise
-                        if not is_answering:
+                        if is_crowded or not is_answering:
                             await asyncio.sleep(backoff.next_delay(1.0))
+                        if not is_answering:
                             await supervisor.wait_until_up()
                 else:
                     return
@@ -55,3 +64,5 @@ async def attempt(
             raise
         supervisor.alarm()
         raise LayerUnavailable(alias, "call", loop.time() - started) from cause
+    finally:
+        supervisor.attempts -= 1

@@ -64,6 +64,7 @@ class Supervisor:
         self._up.set()
         self._down_since = 0.0
         self._lost_probes = 0
+        self.attempts = 0  # calls to the layer that are under way
         self._lonely_rounds = 0
         self._arrivals = 0
         self._must_rejoin = False
