@@ -6,6 +6,7 @@ Nothing else in this library knows how they work inside.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from types import FunctionType, MethodType
@@ -291,6 +292,26 @@ def offers_denial_response(scope: Mapping[str, Any]) -> bool:
 def is_in_process(layer: object) -> bool:
     """Whether a layer cannot have an outage, because it lives in this process."""
     return isinstance(layer, InMemoryChannelLayer)
+
+
+def read_option(layer: object, name: str) -> Any:
+    """An attribute of a layer that holds its configuration; ``None`` if it has none.
+
+    Never by way of ``__getattr__``: the pub/sub layer's asks for a running event loop.
+    """
+    return inspect.getattr_static(layer, name, None)
+
+
+def check_message(layer: Any, args: tuple[Any, ...]) -> None:
+    """Raise what *layer* raises for a message that it cannot put into bytes.
+
+    Layers of channels_redis have ``serialize``; nothing is known about others' messages.
+    """
+    if hasattr(type(layer), "serialize"):
+        serialize = layer.serialize
+        for arg in args:
+            if isinstance(arg, Mapping):
+                serialize(arg)
 
 
 def has_groups(layer: object) -> bool:

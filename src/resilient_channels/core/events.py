@@ -298,11 +298,27 @@ class LayerJoinFailed(Event):
     groups: int = _doc("How many joins and leaves were given up.")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerOverflow(Event):
+    """Channels of this process were full, and events for them were dropped.
+
+    At most once in 10 seconds, with what was dropped since the last record.
+    """
+
+    name: ClassVar[str] = "layer.overflow"
+    level: ClassVar[int] = WARNING
+    topic: ClassVar[str] = "layer"
+
+    alias: str = _doc("Alias of the layer.")
+    dropped: int = _doc("How many events.")
+    channels: int = _doc("How many channels they were meant for.")
+
+
 EVENTS: tuple[type[Event], ...] = (
     ConnectionOpened, ConnectionRefused, ConnectionClosed, ConnectionStep,
     HeartbeatLost, ControlIgnored, LoopStalled,
     SendDropped, SendTimedOut,
     InboxFull, InputRejected, HandlerFailed, HandlerCutOff, EventUnhandled, TaskFailed,
     TeardownFailed,
-    LayerDown, LayerUp, LayerMembershipLost, LayerJoinFailed, LayerCallFailed,
+    LayerDown, LayerUp, LayerMembershipLost, LayerJoinFailed, LayerCallFailed, LayerOverflow,
 )  # fmt: skip

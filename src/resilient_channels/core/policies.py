@@ -219,8 +219,14 @@ class LayerPolicy:
         "Seconds a connection is kept while the layer is down before it is closed (3504). `None`: "
         "for ever.",
     )
+    pending: int = option(
+        1000,
+        "Calls per event loop that may wait for a layer that is down; one more fails at once with "
+        "`LayerUnavailable`.",
+    )
 
     def __post_init__(self) -> None:
+        check_count(self.section, "pending", self.pending, least=0)
         check_seconds(self.section, "deadline", self.deadline)
         check_seconds(self.section, "probe", self.probe)
         check_seconds(self.section, "hold", self.hold, optional=True)

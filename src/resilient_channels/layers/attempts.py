@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from channels.exceptions import ChannelFull
 
+from .. import compat
 from ..core.backoff import Backoff
 from ..exceptions import LayerUnavailable
 from .membership import CONCURRENCY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .supervision import Supervisor
 
 
@@ -20,21 +23,38 @@ FAILURES_IN_A_CROWD = 5
 
 
 async def attempt(
-    supervisor: Supervisor, alias: str, limit: float, operation: Any, *args: Any
+    supervisor: Supervisor,
+    name: str,
+    limit: float,
+    operation: Any,
+    *args: Any,
+    in_outage: Callable[[], None] | None = None,
 ) -> None:
     """Call the layer until it succeeds, the error is the caller's, or it is *limit* o'clock.
 
     Whose error it is, is not judged by its class (a broken connection has raised
-    ``AttributeError`` and ``TypeError``), but by whether a probe fails too.
+    ``AttributeError`` and ``TypeError``), but by whether a probe fails too, and by whether the
+    layer can put the message into bytes at all.
+
+    Args:
+        name: What the call is called in an error.
+        in_outage: Called once, as soon as an outage is known to be in the way.
 
     Raises:
-        LayerUnavailable: Time is up.
+        LayerUnavailable: Time is up, or too many wait already.
     """
     loop = asyncio.get_running_loop()
     started = loop.time()
     backoff = Backoff()
     cause: Exception | None = None
     failures = 0
+    if supervisor.is_down:
+        compat.check_message(supervisor.layer, args)
+        if in_outage is not None:
+            in_outage()
+            in_outage = None
+        if supervisor.attempts >= supervisor.pending:
+            raise LayerUnavailable(supervisor.alias, name, 0.0)
     supervisor.attempts += 1
     try:
         async with asyncio.timeout_at(limit) as timeout:
@@ -45,6 +65,7 @@ async def attempt(
                     raise
                 except Exception as error:
                     cause, failures = error, failures + 1
+                    compat.check_message(supervisor.layer, args)
                     # The first failure may be one stale connection of a pool: again, at once.
                     # A third one beside a layer that answers is the caller's; unless there is a
                     # crowd, because a pool has an end: then with pauses, for longer than it lasts.
@@ -53,6 +74,9 @@ async def attempt(
                         is_crowded = supervisor.attempts > CONCURRENCY
                         if is_answering and failures > (FAILURES_IN_A_CROWD if is_crowded else 2):
                             raise
+                        if not is_answering and in_outage is not None:
+                            in_outage()
+                            in_outage = None
                         if is_crowded or not is_answering:
                             await asyncio.sleep(backoff.next_delay(1.0))
                         if not is_answering:
@@ -63,6 +87,8 @@ async def attempt(
         if not timeout.expired():
             raise
         supervisor.alarm()
-        raise LayerUnavailable(alias, "call", loop.time() - started) from cause
+        if in_outage is not None and supervisor.is_down:
+            in_outage()
+        raise LayerUnavailable(supervisor.alias, name, loop.time() - started) from cause
     finally:
         supervisor.attempts -= 1

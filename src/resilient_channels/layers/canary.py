@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
-from random import random
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from ..core.backoff import Backoff
+from .reading import read_anyway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 ARRIVAL_TIMEOUT = 2.0
 """Seconds within which a group message must have come back."""
+
+PREFIX = "rc."
+"""No group of a project begins with this; all of ours do."""
 
 
 class Health(Enum):
@@ -22,17 +27,65 @@ class Health(Enum):
     FAILING = "failing"  # the layer raises or does not answer
 
 
-class Canary:
-    """A group with one member, ourselves. Its name starts with ``rc.``, as none of a project's do.
+class Ear(Protocol):
+    """A channel of this process, and how what arrives there is heard."""
 
-    ``receive`` is never run under a time limit: some layers take its cancellation for goodbye.
-    """
+    async def open(self, hear: Callable[[Mapping[str, Any]], None]) -> str:
+        """Begin to listen, or go on; returns the channel."""
+
+    def restart(self) -> None:
+        """Begin to listen anew at the next :meth:`open`."""
+
+    async def close(self, patience: float) -> None:
+        """Stop listening; waits *patience* seconds at the most."""
+
+
+class OwnEar:
+    """A channel of its own, read by a task of its own."""
 
     def __init__(self, layer: Any) -> None:
         self._layer = layer
-        self._group = f"rc.{uuid4().hex}"
         self._channel: str | None = None
         self._listener: asyncio.Task[None] | None = None
+
+    async def open(self, hear: Callable[[Mapping[str, Any]], None]) -> str:
+        """Begin to listen, or go on; returns the channel."""
+        if self._channel is None:
+            self._channel = str(await self._layer.new_channel())
+        if self._listener is None:
+            self._listener = asyncio.create_task(self._listen(self._channel, hear))
+        return self._channel
+
+    def restart(self) -> None:
+        """Begin to listen anew at the next :meth:`open`."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.cancel()
+
+    async def close(self, patience: float) -> None:
+        """Stop listening; waits *patience* seconds at the most."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.cancel()
+            await asyncio.wait({listener}, timeout=patience)
+
+    async def _listen(self, channel: str, hear: Callable[[Mapping[str, Any]], None]) -> None:
+        me = asyncio.current_task()
+        # Not for ever: a layer may lose our cancellation and raise something else.
+        await read_anyway(
+            lambda: self._layer.receive(channel), hear, until=lambda: self._listener is not me
+        )
+
+
+class Canary:
+    """A group with one member, ourselves."""
+
+    def __init__(self, layer: Any, ear: Ear) -> None:
+        self._layer = layer
+        self._ear = ear
+        self._group = f"{PREFIX}{uuid4().hex}"
+        self._channel: str | None = None
+        self._must_join = True
         self._sent = 0
         self._heard = 0
         self._arrival = asyncio.Event()
@@ -47,11 +100,11 @@ class Canary:
         """Send one message to ourselves through the layer; with *join*, join again first."""
         try:
             async with asyncio.timeout(deadline):
-                if join or self._listener is None:
-                    await self._join()
-                self._sent += 1
-                self._arrival.clear()
-                await self._layer.group_send(self._group, {"type": "rc.probe", "n": self._sent})
+                if join or self._must_join:
+                    self._channel = await self._ear.open(self._hear)
+                    await self._layer.group_add(self._group, self._channel)
+                    self._must_join = False
+                await self.speak()
         except Exception as error:  # noqa: BLE001  # any failure of the layer, of any class
             self.error = error
             return Health.FAILING
@@ -64,22 +117,19 @@ class Canary:
             return Health.FORGOTTEN
         return Health.FINE
 
-    async def _join(self) -> None:
-        if self._channel is None:
-            self._channel = await self._layer.new_channel()
-        if self._listener is None:
-            self._listener = asyncio.create_task(self._listen(self._channel))
-        await self._layer.group_add(self._group, self._channel)
+    async def speak(self) -> None:
+        """Send to the group, whoever is in it. Raises what the layer raises."""
+        self._sent += 1
+        self._arrival.clear()
+        await self._layer.group_send(self._group, {"type": "rc.probe", "n": self._sent})
 
     def restart(self) -> None:
         """Begin to listen anew; at the next probe, which joins again."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.cancel()
+        self._must_join = True
+        self._ear.restart()
 
     async def stop(self, deadline: float) -> dict[tuple[str, str], None]:
         """Leave within *deadline* seconds; returns what could not be left."""
-        listener, self._listener = self._listener, None
         if self._channel is None:
             return {}
         left = {(self._group, self._channel): None}
@@ -90,22 +140,13 @@ class Canary:
             self.error = error
         else:
             left = {}
-        if listener is not None:
-            listener.cancel()
-            await asyncio.wait({listener}, timeout=deadline)
+        finally:
+            await self._ear.close(deadline)
+        self._must_join = True
         return left
 
-    async def _listen(self, channel: str) -> None:
-        backoff = Backoff()
-        me = asyncio.current_task()
-        # Not "while True": a layer may lose our cancellation and raise something else.
-        while self._listener is me:
-            try:
-                event = await self._layer.receive(channel)
-            except Exception as error:  # noqa: BLE001  # idle timeouts of redis-py among them
-                self.error = error
-                await asyncio.sleep(backoff.next_delay(random()))
-                continue
-            backoff.reset()
-            self._heard = max(self._heard, event.get("n", 0))
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        number = event.get("n")
+        if isinstance(number, int):
+            self._heard = max(self._heard, number)
             self._arrival.set()

@@ -6,32 +6,20 @@ deadline; and a dead layer is kept out of the handshake and out of the cleanup.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from ..core.backoff import Backoff
 from ..exceptions import LayerUnavailable
-from .attempts import attempt
+from .naming import Naming
+from .patience import Consumer, PatientClient
+from .reading import read
 from .supervision import get_supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..core.policies import LayerPolicy
-
-HANDSHAKE_PATIENCE = 0.9
-"""Seconds that a slow layer may delay a handshake, in all."""
-
-
-class Consumer(Protocol):
-    """What the client needs from the consumer's driver."""
-
-    def layer_event(self, event: Mapping[str, Any]) -> None: ...
-    def start_layer_reader(self) -> None: ...
-    def restart_layer_reader(self) -> None: ...
-    async def next_layer_event(self) -> Mapping[str, Any]: ...
-    def channel_named(self, channel: str) -> None: ...
+    from .supervision import Supervisor
 
 
 class Events(Protocol):
@@ -41,38 +29,33 @@ class Events(Protocol):
     def put_event(self, event: Mapping[str, Any], /) -> None: ...
 
 
-class LayerClient:
-    """One consumer's use of its channel layer.
+class LayerClient(PatientClient):
+    """One consumer's use of a channel layer that is not a hub.
 
     Attributes:
         channel: The consumer's channel name, once the layer has given one.
         groups: The groups it is in, or should be.
     """
 
-    __slots__ = (
-        "_alias", "_consumer", "_is_gone", "_is_handshaking", "_is_leaving", "_layer", "_leave_by",
-        "_loop", "_naming", "_patience", "_policy", "_provisional", "_supervisor", "_unconfirmed",
-        "channel", "groups",
-    )  # fmt: skip
+    __slots__ = ("_layer", "_naming", "_provisional", "_supervisor", "_unconfirmed", "groups")
 
     def __init__(self, alias: str, layer: Any, policy: LayerPolicy, consumer: Consumer) -> None:
-        self._alias = alias
+        super().__init__(policy, consumer)
         self._layer = layer
-        self._policy = policy
-        self._consumer = consumer
-        self._loop = asyncio.get_running_loop()
         self._supervisor = get_supervisor(alias, layer, policy)
-        self._naming: asyncio.Task[str] | None = None
+        self._naming = Naming(layer, self._supervisor)
         self._provisional: str | None = None
-        self._patience = HANDSHAKE_PATIENCE
-        self._is_handshaking = True
-        self._is_leaving = False
-        self._leave_by = 0.0
-        self._is_gone = False  # whoever still calls now is no part of the cleanup
-        self.channel: str | None = None
         self.groups: set[str] = set()
         self._unconfirmed: set[str] | None = None  # mostly empty
         self._supervisor.enter(self, policy)
+
+    def _get_supervisor(self) -> Supervisor:
+        return self._supervisor
+
+    @property
+    def channel(self) -> str | None:
+        """The consumer's channel name, once the layer has given one."""
+        return self._naming.channel
 
     @property
     def unconfirmed(self) -> set[str]:
@@ -85,10 +68,13 @@ class LayerClient:
     def unconfirmed(self, groups: set[str]) -> None:
         self._unconfirmed = groups
 
-    @property
-    def is_down(self) -> bool:
-        """Whether an outage of the layer is known."""
-        return self._supervisor.is_down
+    def channel_for(self, group: str) -> str | None:
+        """The same for every group."""
+        return self._naming.channel
+
+    def count(self) -> int:
+        """One connection."""
+        return 1
 
     # --- the consumer's channel ----------------------------------------------------------------
 
@@ -98,25 +84,15 @@ class LayerClient:
         While the layer cannot give one, the consumer gets a provisional name; its
         ``channel_name`` becomes the real one when the layer is back.
         """
-        if self._naming is not None or self.channel is not None:
+        if self._naming.has_begun:
             return str(await self._layer.new_channel(*args, **kwargs))
-        naming = self._start_naming(*args, **kwargs)
         started = self._loop.time()
-        await asyncio.wait({naming}, timeout=self._patience)
+        channel = await self._naming.try_for(self._patience, *args, **kwargs)
         self._patience -= self._loop.time() - started
         self._consumer.start_layer_reader()
-        if naming.done() and naming.exception() is None:
-            self._naming = None
-            self.channel = naming.result()
-            return self.channel
-        self._provisional = f"specific.pending!{uuid4().hex}"
-        return self._provisional
-
-    def _start_naming(self, *args: Any, **kwargs: Any) -> asyncio.Task[str]:
-        self._naming = asyncio.ensure_future(self._layer.new_channel(*args, **kwargs))
-        # A failure is looked at when the name is needed, which may be never.
-        self._naming.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return self._naming
+        if channel is None:
+            channel = self._provisional = f"specific.pending!{uuid4().hex}"
+        return channel
 
     def _is_own(self, channel: str) -> bool:
         return channel in (self.channel, self._provisional)
@@ -128,52 +104,28 @@ class LayerClient:
         return await self._layer.receive(channel)
 
     async def read_supervised(self, events: Events) -> None:
-        """Read events until the consumer leaves, however often the layer fails meanwhile.
+        """Read events until the consumer leaves, however often the layer fails meanwhile."""
 
-        Never under a time limit: some layers take the cancellation of ``receive`` for goodbye.
-        """
-        backoff = Backoff()
-        failures = 0
-        while not self._is_leaving:
-            await events.wait_for_layer_room()
-            started = self._loop.time()
-            try:
-                channel = self.channel or await self._get_late_name()
-                event = await self._layer.receive(channel)
-            except Exception:  # noqa: BLE001  # any failure of the layer, of any class
-                if self._loop.time() - started > 1.0:
-                    failures = 0
-                    backoff.reset()
-                # An idle layer may fail for no reason (a client's read timeout), so the first
-                # failure is only a reason to look. The pause keeps a layer whose probe succeeds
-                # and whose receive does not from spinning.
-                await self._supervisor.is_answering()
-                await self._supervisor.wait_until_up()
-                if failures:
-                    await asyncio.sleep(backoff.next_delay(1.0))
-                failures += 1
-            else:
-                failures = 0
-                backoff.reset()
-                self._supervisor.note_arrival()
-                events.put_event(event)
+        def put(event: Mapping[str, Any]) -> None:
+            self._supervisor.note_arrival()
+            events.put_event(event)
 
-    async def _get_late_name(self) -> str:
-        naming = self._naming
-        if naming is None or (naming.done() and naming.exception() is not None):
-            await self._supervisor.wait_until_up()
-            naming = self._start_naming()
-        await asyncio.wait({naming}, timeout=self._policy.deadline)
-        if not naming.done():
-            # It may hang on a connection that is dead by now, so the next attempt is a new one.
-            naming.cancel()
-            self._naming = None
-            raise LayerUnavailable(self._alias, "new_channel", self._policy.deadline)
-        self.channel = naming.result()
-        self._consumer.channel_named(self.channel)
-        if self.unconfirmed:
-            self._supervisor.join_later(self)
-        return self.channel
+        await read(
+            self._receive_one,
+            put,
+            watch=self._supervisor,
+            until=lambda: self._is_leaving,
+            room=events.wait_for_layer_room,
+        )
+
+    async def _receive_one(self) -> Any:
+        channel = self._naming.channel
+        if channel is None:
+            channel = await self._naming.get()
+            self._consumer.channel_named(channel)
+            if self.unconfirmed:
+                self._supervisor.join_later(self)
+        return await self._layer.receive(channel)
 
     def restart_receive(self) -> None:
         """Begin to receive anew: what waits now may wait for ever."""
@@ -204,7 +156,7 @@ class LayerClient:
             self._supervisor.join_later(self)
             return
         try:
-            await self._attempt(operation, group, self.channel)
+            await self._attempt("group_add", operation, group, self.channel)
         except LayerUnavailable:
             self._supervisor.join_later(self)
         except Exception:  # not a cancellation: the layer may have taken it, and it has to be left
@@ -243,7 +195,7 @@ class LayerClient:
             self._supervisor.discard_later(group, self.channel)
             return
         try:
-            await self._attempt(operation, group, self.channel)
+            await self._attempt("group_discard", operation, group, self.channel)
         except LayerUnavailable:
             self._supervisor.discard_later(group, self.channel)
 
@@ -252,10 +204,6 @@ class LayerClient:
         check = getattr(self._layer, "require_valid_group_name", None)
         if check is not None:
             check(group)
-
-    def _is_here(self) -> bool:
-        """Whether this is the consumer's loop; a user's thread has its own, and the bare layer."""
-        return asyncio.get_running_loop() is self._loop
 
     def remember(self, groups: Iterable[object]) -> None:
         """Take note of groups that the consumer has joined without us."""
@@ -273,56 +221,23 @@ class LayerClient:
             channel = self.channel
         await self._call("send", self._layer.send, channel, message)
 
-    async def _call(self, name: str, operation: Any, *args: Any) -> None:
-        """A call that may fail for the caller, unless the consumer is in its cleanup."""
-        if not self._is_here():
+    async def _call(self, name: str, operation: Any, *args: Any, **kwargs: Any) -> None:
+        if self._is_here():
+            await super()._call(name, operation, *args, **kwargs)
+        else:
             await operation(*args)
-            return
-        try:
-            await self._attempt(operation, *args)
-        except LayerUnavailable as error:
-            if not self._is_leaving or self._is_gone:
-                raise LayerUnavailable(self._alias, name, error.waited) from error.__cause__
-
-    # --- one call to the layer -----------------------------------------------------------------
-
-    async def _attempt(self, operation: Any, *args: Any) -> None:
-        """Call the layer, with the patience that this part of the consumer's life allows."""
-        started = self._loop.time()
-        limit = started + self._policy.deadline
-        if self._is_handshaking:
-            limit = min(limit, started + max(self._patience, 0.0))
-        elif self._is_leaving and not self._is_gone:
-            limit = min(limit, max(self._leave_by, started))
-        try:
-            await attempt(self._supervisor, self._alias, limit, operation, *args)
-        finally:
-            # Only what the layer takes counts, not what the consumer does between two calls.
-            self._patience -= self._loop.time() - started
 
     # --- the consumer's life -------------------------------------------------------------------
 
-    def layer_event(self, event: Mapping[str, Any]) -> None:
-        """Pass an event of the supervisor on to the consumer."""
-        self._consumer.layer_event(event)
-
-    def handshake_done(self) -> None:
-        """From now on the layer may take its full deadline."""
-        self._is_handshaking = False
-
-    def begin_leaving(self, patience: float) -> None:
-        """From now on nothing here may raise for an outage, or block beyond *patience*."""
-        self._is_leaving = True
-        self._leave_by = self._loop.time() + patience
-
     async def leave_groups(self) -> None:
         """Leave every group that is left; what the layer does not take in time is done later."""
-        if self._naming is not None and self.channel is None:
-            self._naming.cancel()
+        self._naming.stop()
         groups, self.groups = self.groups, set()
+        channel = self._naming.channel
         try:
-            if self.channel is not None:
-                await self._supervisor.discard_all(groups, self.channel, self._leave_by)
+            if channel is not None:
+                leaves = [(group, channel) for group in groups]
+                await self._supervisor.discard_all(leaves, self._leave_by)
         finally:
             await self._supervisor.leave(self, self._leave_by)
             self._is_gone = True

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from ..turns import is_being_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 CONCURRENCY = 20
 """Joins and leaves under way at once. More would only meet the limit of a connection pool."""
@@ -22,17 +22,25 @@ MAX_LEAVES = 10_000
 
 
 class Member(Protocol):
-    """A consumer's side of the layer.
+    """Somebody who is in groups: a consumer, or a hub for all of its own.
 
     Attributes:
-        channel: Its channel name, once the layer has given one.
-        groups: The groups it is in, or should be.
-        unconfirmed: Those of them that the layer may not know of.
+        channel: Its channel, once it has one; a hub has one per group, and none of its own.
+        unconfirmed: Those of its groups that the layer may not know of.
     """
 
     channel: str | None
-    groups: set[str]
     unconfirmed: set[str]
+
+    @property
+    def groups(self) -> Collection[str]:
+        """The groups it is in, or should be."""
+
+    def channel_for(self, group: str) -> str | None:
+        """The channel that it is in *group* with, once there is one."""
+
+    def count(self) -> int:
+        """How many connections it stands for."""
 
     def layer_event(self, event: Mapping[str, Any]) -> None:
         """Take an event of ours, such as ``layer.down``."""
@@ -52,8 +60,10 @@ class Membership:
         self._leaves: dict[tuple[str, str], None] = {}
         # Many consumers leave at once, after a deploy or behind a proxy that restarts. They
         # share a few slots, because a pool of connections has an end.
+        self.slots = asyncio.Semaphore(CONCURRENCY)
         self._rounds = 0
-        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._sweep = self._walk()
+        self._owed = 0.0
 
     def __len__(self) -> int:
         return len(self._members)
@@ -66,6 +76,10 @@ class Membership:
     def members(self) -> list[Member]:
         """All of them."""
         return list(self._members)
+
+    def count_connections(self) -> int:
+        """How many connections the members stand for."""
+        return sum(member.count() for member in self._members)
 
     def count_groups(self) -> int:
         """How many memberships there are."""
@@ -114,6 +128,23 @@ class Membership:
                 self._pending[member] = None
         return self.count_groups()
 
+    def doubt_some(self, share: float) -> None:
+        """Doubt the next *share* of all memberships; in turn, so that each is doubted alike."""
+        self._owed += self.count_groups() * min(share, 1.0)
+        while self._owed >= 1.0:
+            self._owed -= 1.0
+            member, group = next(self._sweep, (None, ""))
+            if member is None:  # the round is over
+                self._sweep = self._walk()
+            elif group in member.groups and member in self._members:
+                member.unconfirmed.add(group)
+                self._pending[member] = None
+
+    def _walk(self) -> Iterator[tuple[Member, str]]:
+        for member in self.members():
+            for group in tuple(member.groups):
+                yield member, group
+
     async def settle(self) -> list[BaseException]:
         """Join and leave what is due; returns what went wrong, to be tried again."""
         # Leaves first: a group that is joined again meanwhile has to end up joined.
@@ -121,10 +152,10 @@ class Membership:
         results = await asyncio.gather(*(self._discard(*leave) for leave in leaves))
         self._doubt_rejoined(leaves)
         joins = [
-            (member, group, member.channel)
+            (member, group, channel)
             for member in list(self._pending)
-            if member.channel is not None
             for group in list(member.unconfirmed)
+            if (channel := member.channel_for(group)) is not None
         ]
         results += await asyncio.gather(*(self._join(*join) for join in joins))
         for member in list(self._pending):
@@ -161,17 +192,19 @@ class Membership:
                 member.unconfirmed.add(group)
                 self._pending[member] = None
 
-    async def discard_now(self, groups: set[str], channel: str, limit: float) -> set[str]:
-        """Leave *groups* before *limit*; returns those that were not left."""
-        left = set(groups)
+    async def discard_now(
+        self, leaves: Iterable[tuple[str, str]], limit: float
+    ) -> set[tuple[str, str]]:
+        """Leave groups, each given with its channel, before *limit*; returns what was not left."""
+        left = set(leaves)
 
-        async def discard(group: str) -> None:
-            if await self._discard(group, channel) is None:
-                left.discard(group)
+        async def discard(leave: tuple[str, str]) -> None:
+            if await self._discard(*leave) is None:
+                left.discard(leave)
 
         try:
             async with asyncio.timeout_at(limit):
-                await asyncio.gather(*(discard(group) for group in groups))
+                await asyncio.gather(*(discard(leave) for leave in tuple(left)))
         except TimeoutError:
             pass
         return left
@@ -199,7 +232,7 @@ class Membership:
     async def _call(self, operation: Any, group: str, channel: str) -> BaseException | None:
         cause: BaseException | None = None
         try:
-            async with self._slots, asyncio.timeout(self._deadline):
+            async with self.slots, asyncio.timeout(self._deadline):
                 for _ in range(2):  # the first failure may be one stale connection of a pool
                     try:
                         await operation(group, channel)

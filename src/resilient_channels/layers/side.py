@@ -89,6 +89,10 @@ class LayerSide:
         """The layer gave the channel its name late."""
         self._driver.consumer.channel_name = channel
 
+    def offer_event(self, event: Mapping[str, Any], capacity: int) -> bool:
+        """Queue an event that a hub has for the consumer; false if there is no room."""
+        return self._driver.intake.offer_event(event, capacity)
+
     def layer_event(self, event: Mapping[str, Any]) -> None:
         """An outage began or ended: tell a consumer that has a handler for it."""
         if callable(getattr(self._driver.consumer, HANDLERS[event["type"]], None)):

@@ -16,16 +16,20 @@ from .. import compat
 from ..core import events
 from ..core.backoff import Backoff
 from ..observers import notify
-from .canary import Canary, Health
+from .canary import Canary, Ear, Health, OwnEar
 from .membership import Member, Membership, keep_orphans, take_orphans
+from .reading import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ..core.policies import LayerPolicy
 
 NO_RENEWAL = 7 * 86_400.0
-"""Seconds between renewals for a layer that forgets nobody by itself."""
+"""Seconds within which every group is joined again on a layer that forgets nobody by itself."""
+
+STEPS = 16
+"""A renewal takes at least as many steps."""
 
 LOST_PROBES_FOR_OUTAGE = 3
 """A full queue loses probes too. Only a layer that loses several in a row is out of order."""
@@ -47,16 +51,25 @@ class Supervisor:
         is_down: Whether an outage is going on.
     """
 
-    def __init__(self, alias: str, layer: Any, policy: LayerPolicy) -> None:
+    def __init__(
+        self,
+        alias: str,
+        layer: Any,
+        policy: LayerPolicy,
+        ear: Ear | None = None,
+        *,
+        renewal: float | None = None,
+    ) -> None:
         self.alias = alias
         self.layer = layer
         self.is_down = False
-        self._deadline = policy.deadline
+        self.deadline = policy.deadline
+        self.pending = policy.pending
         self._probe_interval = policy.probe
         self.membership = Membership(layer, policy.deadline)
         self.membership.adopt_leaves(take_orphans(layer))
         can_fail = not compat.is_in_process(layer) and compat.has_groups(layer)
-        self._canary = Canary(layer) if can_fail else None
+        self._canary = Canary(layer, ear or OwnEar(layer)) if can_fail else None
         self._task: asyncio.Task[None] | None = None
         self._alarm = asyncio.Event()
         self._verdict: asyncio.Future[bool] | None = None
@@ -69,11 +82,13 @@ class Supervisor:
         self._arrivals = 0
         self._must_rejoin = False
         self._down_event: Mapping[str, Any] = {}
+        self._renewal = renewal or renewal_interval(layer, 2)
+        self._renewed_at = self._canary_renewed_at = 0.0
 
     # --- for members ---------------------------------------------------------------------------
 
     def enter(self, member: Member, policy: LayerPolicy) -> None:
-        """A consumer begins to use the layer."""
+        """A member begins to use the layer."""
         self.membership.enter(member)
         self._lonely_rounds = 0
         self._probe_interval = min(self._probe_interval, policy.probe)
@@ -95,6 +110,11 @@ class Supervisor:
         task.cancel()
         remaining = limit - asyncio.get_running_loop().time()
         await asyncio.wait({task}, timeout=max(remaining, 0))
+
+    def retire(self, member: Member) -> None:
+        """As :meth:`leave`, for whoever cannot wait."""
+        self.membership.leave(member)
+        self._alarm.set()
 
     def join_later(self, member: Member) -> None:
         """Join a member's unconfirmed groups as soon as the layer lets us."""
@@ -123,12 +143,15 @@ class Supervisor:
         self.membership.discard_later(group, channel)
         self._alarm.set()
 
-    async def discard_all(self, groups: Iterable[str], channel: str, limit: float) -> None:
-        """Leave *groups* before *limit* (on the loop's clock); later, if the layer is down."""
-        left = set(groups)
+    async def discard_all(self, leaves: Iterable[tuple[str, str]], limit: float) -> None:
+        """Leave groups, each given with its channel, before *limit* (on the loop's clock).
+
+        Later, if the layer is down.
+        """
+        left = set(leaves)
         if left and not self.is_down:
-            left = await self.membership.discard_now(left, channel, limit)
-        for group in left:
+            left = await self.membership.discard_now(left, limit)
+        for group, channel in left:
             self.discard_later(group, channel)
 
     def alarm(self) -> None:
@@ -141,12 +164,23 @@ class Supervisor:
 
     async def is_answering(self) -> bool:
         """Whether a probe succeeds right now. One probe serves all who ask meanwhile."""
-        if self._canary is None or self._task is None:
+        if self._canary is None:
             return True
+        if self._task is None:
+            return await self._takes_messages(self._canary)
         if self._verdict is None:
             self._verdict = asyncio.get_running_loop().create_future()
         self._alarm.set()
         return await asyncio.shield(self._verdict)
+
+    async def _takes_messages(self, canary: Canary) -> bool:
+        """As much as can be known where nobody receives."""
+        try:
+            async with asyncio.timeout(self.deadline):
+                await canary.speak()
+        except Exception:  # noqa: BLE001  # any failure of the layer, of any class
+            return False
+        return True
 
     async def wait_until_up(self) -> None:
         """Return when no outage is known."""
@@ -159,20 +193,18 @@ class Supervisor:
         backoff = Backoff()
         # The canary should be in its place before anything can be lost.
         is_troubled = self._canary is not None
-        renewal = self._renewal_interval()
-        renew_at = loop.time() + renewal
+        self._renewed_at = self._canary_renewed_at = loop.time()
         try:
             while self.membership or self._has_last_words():
                 if is_troubled:
                     await asyncio.sleep(backoff.next_delay(random()))
                 else:
                     backoff.reset()
-                    await self._idle(renew_at - loop.time())
+                    await wait_for(self._alarm, self._idle_time())
                 self._alarm.clear()
-                if loop.time() >= renew_at:
-                    self.membership.doubt_all()
-                    self._must_rejoin = True
-                    renew_at = loop.time() + renewal
+                if not self.membership and not self.membership.has_leaves:
+                    break
+                self._renew(loop.time())
                 is_healthy = await self._check()
                 is_troubled = not (is_healthy and await self._settle())
                 if is_healthy and self.is_down:
@@ -191,24 +223,22 @@ class Supervisor:
         has_leaves = self.membership.has_leaves and not self.is_down
         return has_leaves and self._lonely_rounds <= LONELY_ROUNDS
 
-    def _renewal_interval(self) -> float:
-        # In time before the layer forgets a member by itself, and no more often: whoever was taken
-        # out of a group by another process comes back with it. The layer's own setting is never
-        # lowered: processes without this library would go deaf.
-        expiry = getattr(self.layer, "group_expiry", None)
-        if isinstance(expiry, int | float) and expiry > 0:
-            return expiry / 2
-        return NO_RENEWAL
+    def _idle_time(self) -> float:
+        if self._canary is None:
+            return self._renewal / STEPS
+        return min(self._probe_interval, self._renewal / STEPS)
 
-    async def _idle(self, until_renewal: float) -> None:
-        delay = max(until_renewal, 0.0)
-        if self._canary is not None:
-            delay = min(delay, self._probe_interval)
-        try:
-            async with asyncio.timeout(delay):
-                await self._alarm.wait()
-        except TimeoutError:
-            return
+    def _renew(self, now: float) -> None:
+        """Join again what is due, a few groups at a time: the broker never has a busy minute.
+
+        In time before the layer forgets a member by itself. The layer's own setting is never
+        lowered: processes without this library would go deaf.
+        """
+        self.membership.doubt_some((now - self._renewed_at) / self._renewal)
+        self._renewed_at = now
+        if now - self._canary_renewed_at >= self._renewal:
+            self._canary_renewed_at = now
+            self._must_rejoin = True
 
     # --- health --------------------------------------------------------------------------------
 
@@ -224,7 +254,7 @@ class Supervisor:
         arrivals = self._arrivals
         if self.is_down or self._must_rejoin:
             # What came back may be empty, so there is no point in waiting for an old membership.
-            health = await canary.probe(self._deadline, join=True)
+            health = await canary.probe(self.deadline, join=True)
             self._must_rejoin = False
         else:
             health = await self._probe_carefully(canary)
@@ -249,11 +279,11 @@ class Supervisor:
         if not canary.is_placed:
             # What was joined before the canary could be lost without its notice.
             self.membership.doubt_all()
-        health = await canary.probe(self._deadline)
+        health = await canary.probe(self.deadline)
         if health is Health.FAILING and loop.time() - started < STALL_SECONDS:
-            health = await canary.probe(self._deadline)  # it was one dead connection in a pool
+            health = await canary.probe(self.deadline)  # it was one dead connection in a pool
         if health is Health.FORGOTTEN:
-            health = await canary.probe(self._deadline, join=True)
+            health = await canary.probe(self.deadline, join=True)
             if health is Health.FINE:
                 groups = self.membership.doubt_all()
                 notify(events.LayerMembershipLost(alias=self.alias, groups=groups))
@@ -271,7 +301,11 @@ class Supervisor:
         self._up.clear()
         self._down_since = asyncio.get_running_loop().time()
         name = type(error).__name__ if error is not None else "no message arrived"
-        notify(events.LayerDown(alias=self.alias, error=name, connections=len(self.membership)))
+        notify(
+            events.LayerDown(
+                alias=self.alias, error=name, connections=self.membership.count_connections()
+            )
+        )
         self._down_event = {"type": "layer.down", "alias": self.alias, "error": name}
         self.membership.doubt_all()
         self._tell_members(self._down_event)
@@ -305,13 +339,35 @@ _supervisors: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, Supervisor]
 )
 
 
-def get_supervisor(alias: str, layer: Any, policy: LayerPolicy) -> Supervisor:
-    """The supervisor of *layer* on the running loop."""
+def get_supervisor(
+    alias: str,
+    layer: Any,
+    policy: LayerPolicy,
+    make_ear: Callable[[], Ear] | None = None,
+    *,
+    renewal: float | None = None,
+) -> Supervisor:
+    """The supervisor of *layer* on the running loop.
+
+    Args:
+        make_ear: How its probe listens, if not on a channel of its own.
+        renewal: Seconds within which every group is joined again.
+    """
     supervisors = _supervisors.setdefault(asyncio.get_running_loop(), {})
     supervisor = supervisors.get(id(layer))
     if supervisor is None:
-        supervisor = supervisors[id(layer)] = Supervisor(alias, layer, policy)
+        ear = None if make_ear is None else make_ear()
+        supervisor = Supervisor(alias, layer, policy, ear, renewal=renewal)
+        supervisors[id(layer)] = supervisor
     return supervisor
+
+
+def renewal_interval(layer: Any, times: int, longest: float = NO_RENEWAL) -> float:
+    """Seconds in which *layer* lets a member be renewed so many *times* before it forgets it."""
+    expiry = compat.read_option(layer, "group_expiry")
+    if isinstance(expiry, int | float) and expiry > 0:
+        return min(expiry / times, longest)
+    return longest
 
 
 def _forget(supervisor: Supervisor) -> None:
