@@ -14,6 +14,7 @@ from .core.outcomes import SendOutcome
 from .disconnects import on_disconnect
 from .exceptions import ConnectionClosed, LayerUnavailable, ResilientChannelsError
 from .middleware import ResilientMiddleware
+from .sending import broadcast, notify, safe_group_send
 
 __version__ = "0.1.0"
 
@@ -34,5 +35,8 @@ __all__ = [
     "ResilientWebsocketConsumer",
     "SendOutcome",
     "__version__",
+    "broadcast",
+    "notify",
     "on_disconnect",
+    "safe_group_send",
 ]

@@ -23,7 +23,7 @@ from channels.generic.websocket import (
     JsonWebsocketConsumer,
     WebsocketConsumer,
 )
-from channels.layers import InMemoryChannelLayer
+from channels.layers import InMemoryChannelLayer, channel_layers
 
 from .core.disconnects import ServerDialect
 
@@ -53,6 +53,19 @@ def overrides_call(consumer_class: type, mixin: type) -> bool:
     mro = consumer_class.__mro__
     between = mro[mro.index(mixin) + 1 : mro.index(AsyncConsumer)]
     return any("__call__" in vars(cls) for cls in between)
+
+
+_SENDING = ("send", "send_json", "encode_json")
+
+
+def sends_plainly(consumer_class: type) -> bool:
+    """Whether what a consumer sends goes out as Channels makes it, with nothing overridden."""
+    return all(
+        definer.__module__.startswith("channels.")
+        for name in _SENDING
+        for definer in consumer_class.__mro__
+        if name in vars(definer)
+    )
 
 
 _ASYNC_DISPATCH = AsyncConsumer.dispatch
@@ -312,6 +325,62 @@ def check_message(layer: Any, args: tuple[Any, ...]) -> None:
         for arg in args:
             if isinstance(arg, Mapping):
                 serialize(arg)
+
+
+def is_plain_in_memory(layer_class: object) -> bool:
+    """Whether a layer's class is the in-memory layer of Channels itself."""
+    return layer_class is InMemoryChannelLayer
+
+
+def keeps_one_queue(layer: Any) -> bool:
+    """Whether a layer keeps all channels of a process in one queue, as ``channels_redis.core``."""
+    return all(
+        hasattr(type(layer), name) for name in ("receive_single", "non_local_name", "new_channel")
+    ) and isinstance(read_option(layer, "client_prefix"), str)
+
+
+def find_process_prefix(layer: Any) -> str:
+    """What the names of all channels of this process have before their ``!``."""
+    return str(layer.client_prefix)
+
+
+async def receive_single(layer: Any, queue: str) -> tuple[str | list[str], dict[str, Any]]:
+    """The next message of one of the process's queues, with the channels it is meant for."""
+    received: tuple[str | list[str], dict[str, Any]] = await layer.receive_single(queue)
+    # It leaves a task behind, and looks at its failure nowhere.
+    for cleaner in layer.receive_cleaners[-1:]:
+        cleaner.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return received
+
+
+def abandon_cleaners(layer: Any) -> None:
+    """End what a queue's next ``receive_single`` would wait for: it may hang on a dead link."""
+    for cleaner in list(layer.receive_cleaners):
+        cleaner.cancel()
+
+
+def shorten_blocking_reads(layer: Any) -> None:
+    """Let a read of the broker end by itself before the client's own time limit ends it by error.
+
+    From redis-py 8 on that limit is 5 seconds by default, and so is the read: a message that comes
+    just then is lost.
+    """
+    limits = [
+        float(limit)
+        for host in layer.hosts
+        if isinstance(limit := host.get("socket_timeout"), int | float) and limit > 0
+    ]
+    layer.brpop_timeout = max(1, int(min([BLOCKING_READ * 2.0, *limits]) / 2))
+
+
+BLOCKING_READ = 2
+"""Seconds that a read of ``channels_redis.core`` blocks under a hub."""
+
+
+def find_alias(layer: object, default: str = "default") -> str:
+    """What the settings call *layer*."""
+    aliases = (alias for alias, known in channel_layers.backends.items() if known is layer)
+    return next(aliases, default)
 
 
 def has_groups(layer: object) -> bool:

@@ -19,6 +19,7 @@ from . import compat
 from .connection import DISCONNECT, Connection
 from .core.codes import is_portable
 from .core.disconnects import DisconnectKind
+from .core.frames import Frame
 from .dispatching import find_dispatch
 from .failures import FailureHandler
 from .intake import LEFT
@@ -133,6 +134,9 @@ class Driver(Connection):
     # --- handling ------------------------------------------------------------------------------
 
     async def _handle(self, message: Message, *, from_layer: bool) -> None:
+        if type(message) is Frame:
+            await self._forward(message)
+            return
         if from_layer and not await self._admits(message):
             return
         self.handling = kind = message.get("type", "")
@@ -161,6 +165,13 @@ class Driver(Connection):
         finally:
             turn.is_over = True
             self.handling = None
+
+    async def _forward(self, frame: Frame) -> None:
+        """Pass on a broadcast's frame, that no handler has to make."""
+        try:
+            await self.gate.forward(frame)
+        except Exception as error:  # noqa: BLE001  # the server's own
+            self.failures.report_bug(error, frame)
 
     async def _admits(self, event: Message) -> bool:
         """Whether an event of the layer may be dispatched; a few types may not."""

@@ -108,6 +108,13 @@ class SendGate:
             return SendOutcome.CLOSED
         return await self._write({"type": "websocket.send", "text": text})
 
+    async def forward(self, frame: Mapping[str, Any]) -> None:
+        """Write a finished frame that nobody waits for; count it, if the connection is over."""
+        if self._link.state is State.OPEN and await self._write(frame) is SendOutcome.SENT:
+            self._link.sent += 1
+        else:
+            self._link.unsent += 1
+
     async def close(self, code: int | None, kind: DisconnectKind) -> None:
         """Close for a reason of our own. Waits for the server at most the send deadline."""
         says_bye = self.escapes and self._link.state is State.OPEN

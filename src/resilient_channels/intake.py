@@ -52,7 +52,7 @@ class Intake:
     """
 
     __slots__ = (
-        "_event", "_frames", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices", "_owner",
+        "_events", "_frames", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices", "_owner",
         "_policy", "_receive", "_taker", "_waiters", "_wheel", "last_heard", "marks", "received",
         "sift", "took_event",
     )  # fmt: skip
@@ -64,8 +64,7 @@ class Intake:
         self._wheel = wheel
         self._inbox = Inbox(policy.frames, policy.bytes)
         self._frames = self._inbox.frames
-        # One event of the layer at a time, as in Channels: the layer's own capacity rules apply.
-        self._event: Message | None = None
+        self._events: tuple[()] | list[Message] = ()  # mostly empty
         self._notices: tuple[Message, ...] = ()
         self.took_event = True
         self._is_over = False
@@ -125,13 +124,35 @@ class Intake:
 
     async def wait_for_layer_room(self) -> None:
         """Wait until the last event of the layer has been taken."""
-        while self._event is not None:
+        while self._events:
             await self._wait()
 
     def put_event(self, event: Message) -> None:
-        """Add an event of the layer. Not before there is room: whoever holds one may lose it."""
-        self._event = event
+        """Add an event of the layer.
+
+        One at a time, as in Channels, so that the layer's own capacity rules apply: not before
+        there is room, as whoever holds one may lose it.
+        """
+        self._events = [event]
         self._wake()
+
+    def offer_event(self, event: Message, capacity: int) -> bool:
+        """Add an event of a hub, unless *capacity* wait already; whether it was taken."""
+        taker = self._taker
+        if taker is not None and not taker.done():
+            # As with frames: from hand to hand.
+            self._taker = None
+            self.took_event = True
+            taker.set_result(event)
+            return True
+        if len(self._events) >= capacity:
+            return False
+        if self._events:
+            self._events.append(event)
+        elif not self._is_over:
+            self._events = [event]
+        self._wake()
+        return True
 
     def post(self, event: Message) -> None:
         """Add an event of our own. Of too many, the latest count."""
@@ -150,7 +171,7 @@ class Intake:
 
     def take(self) -> Message | None:
         """The next message, if there is one; frames and events take turns. See `took_event`."""
-        if not (self._frames or self._event is not None or self._is_over or self._notices):
+        if not (self._frames or self._events or self._is_over or self._notices):
             return None  # the usual answer to "anything else?", and so the first
         if self._is_over:
             self.took_event = False
@@ -204,10 +225,12 @@ class Intake:
             first, *rest = self._notices
             self._notices = tuple(rest)
             return first
-        event, self._event = self._event, None
-        if event is not None:
-            self._wake()
-        return event
+        if not self._events:
+            return None
+        first, *rest = self._events
+        self._events = rest or ()
+        self._wake()
+        return first
 
     # --- waiting -------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ class Traits:
         has_error_hook: Whether it defines ``on_error(error, message)``.
         disconnects: Its ``@on_disconnect`` methods.
         reserved: Attributes that an event of the channel layer must not reach.
+        takes_frames: Whether a broadcast may be sent to its client without asking it: what it
+            sends goes out as Channels makes it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Traits:
     has_error_hook: bool
     disconnects: DisconnectTable
     reserved: frozenset[str]
+    takes_frames: bool
 
 
 def read_traits(consumer_class: type, mixin: type, reserved: frozenset[str]) -> Traits:
@@ -54,6 +57,7 @@ def read_traits(consumer_class: type, mixin: type, reserved: frozenset[str]) -> 
         owns_call=not compat.overrides_call(consumer_class, mixin),
         has_error_hook=has_error_hook,
         disconnects=DisconnectTable(consumer_class, is_sync=is_sync),
+        takes_frames=compat.sends_plainly(consumer_class),
         reserved=reserved | LIFECYCLE | ({ERROR_HOOK} if has_error_hook else frozenset()),
     )
 

@@ -314,6 +314,18 @@ class LayerOverflow(Event):
     channels: int = _doc("How many channels they were meant for.")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotifyFailed(Event):
+    """What `notify()` had handed over, on a thread that could not wait, came to nothing."""
+
+    name: ClassVar[str] = "notify.failed"
+    level: ClassVar[int] = WARNING
+    topic: ClassVar[str] = "layer"
+
+    alias: str = _doc("Alias of the layer.")
+    error: str = _doc("Class of the exception, or `timed out`.")
+
+
 EVENTS: tuple[type[Event], ...] = (
     ConnectionOpened, ConnectionRefused, ConnectionClosed, ConnectionStep,
     HeartbeatLost, ControlIgnored, LoopStalled,
@@ -321,4 +333,5 @@ EVENTS: tuple[type[Event], ...] = (
     InboxFull, InputRejected, HandlerFailed, HandlerCutOff, EventUnhandled, TaskFailed,
     TeardownFailed,
     LayerDown, LayerUp, LayerMembershipLost, LayerJoinFailed, LayerCallFailed, LayerOverflow,
+    NotifyFailed,
 )  # fmt: skip

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from ..exceptions import LayerUnavailable
+from .attempts import attempt
 from .naming import Naming
 from .patience import Consumer, PatientClient
 from .reading import read
 from .supervision import get_supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from ..core.policies import LayerPolicy
-    from .supervision import Supervisor
 
 
 class Events(Protocol):
@@ -49,8 +49,10 @@ class LayerClient(PatientClient):
         self._unconfirmed: set[str] | None = None  # mostly empty
         self._supervisor.enter(self, policy)
 
-    def _get_supervisor(self) -> Supervisor:
-        return self._supervisor
+    @property
+    def is_down(self) -> bool:
+        """Whether an outage of the layer is known."""
+        return self._supervisor.is_down
 
     @property
     def channel(self) -> str | None:
@@ -75,6 +77,10 @@ class LayerClient(PatientClient):
     def count(self) -> int:
         """One connection."""
         return 1
+
+    def count_groups(self) -> int:
+        """How many groups it is in."""
+        return len(self.groups)
 
     # --- the consumer's channel ----------------------------------------------------------------
 
@@ -141,7 +147,7 @@ class LayerClient(PatientClient):
             if self._is_own(channel):
                 self.groups.add(group)
         elif not self._is_own(channel):
-            await self._call("group_add", operation, group, channel)
+            await self._call_layer("group_add", operation, group, channel)
             self._supervisor.remember(group, channel)
         elif not self._is_leaving:
             await self._join(operation, group)
@@ -156,7 +162,7 @@ class LayerClient(PatientClient):
             self._supervisor.join_later(self)
             return
         try:
-            await self._attempt("group_add", operation, group, self.channel)
+            await self._attempt(self._calling("group_add", operation, group, self.channel))
         except LayerUnavailable:
             self._supervisor.join_later(self)
         except Exception:  # not a cancellation: the layer may have taken it, and it has to be left
@@ -179,7 +185,7 @@ class LayerClient(PatientClient):
             await operation(group, channel)
         elif not self._is_own(channel):
             self._supervisor.forget(group, channel)
-            await self._call("group_discard", operation, group, channel)
+            await self._call_layer("group_discard", operation, group, channel)
         elif self._is_leaving:
             self._check_group_name(group)
             self.groups.add(group)  # it may have been joined behind our back
@@ -195,7 +201,7 @@ class LayerClient(PatientClient):
             self._supervisor.discard_later(group, self.channel)
             return
         try:
-            await self._attempt("group_discard", operation, group, self.channel)
+            await self._attempt(self._calling("group_discard", operation, group, self.channel))
         except LayerUnavailable:
             self._supervisor.discard_later(group, self.channel)
 
@@ -209,23 +215,31 @@ class LayerClient(PatientClient):
         """Take note of groups that the consumer has joined without us."""
         self.groups.update(group for group in groups if isinstance(group, str))
 
+    def forget(self, group: str) -> None:
+        """Another consumer took this one out of a group."""
+        self.groups.discard(group)
+        self.unconfirmed.discard(group)
+
     # --- sending -------------------------------------------------------------------------------
 
     async def group_send(self, group: str, message: Mapping[str, Any]) -> None:
         """Retried within ``LAYER.deadline``, then :class:`LayerUnavailable`."""
-        await self._call("group_send", self._layer.group_send, group, message)
+        await self._call_layer("group_send", self._layer.group_send, group, message)
 
     async def send(self, channel: str, message: Mapping[str, Any]) -> None:
         """Retried within ``LAYER.deadline``, then :class:`LayerUnavailable`."""
         if channel == self._provisional and self.channel is not None:
             channel = self.channel
-        await self._call("send", self._layer.send, channel, message)
+        await self._call_layer("send", self._layer.send, channel, message)
 
-    async def _call(self, name: str, operation: Any, *args: Any, **kwargs: Any) -> None:
+    async def _call_layer(self, name: str, operation: Any, *args: Any) -> None:
         if self._is_here():
-            await super()._call(name, operation, *args, **kwargs)
+            await self._call(self._calling(name, operation, *args))
         else:
             await operation(*args)
+
+    def _calling(self, name: str, operation: Any, *args: Any) -> Callable[[float], Awaitable[None]]:
+        return lambda limit: attempt(self._supervisor, name, limit, operation, *args)
 
     # --- the consumer's life -------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from ..turns import is_being_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Set
 
 CONCURRENCY = 20
 """Joins and leaves under way at once. More would only meet the limit of a connection pool."""
@@ -29,18 +29,29 @@ class Member(Protocol):
         unconfirmed: Those of its groups that the layer may not know of.
     """
 
-    channel: str | None
     unconfirmed: set[str]
 
     @property
-    def groups(self) -> Collection[str]:
+    def channel(self) -> str | None: ...
+
+    @property
+    def groups(self) -> Set[str]:
         """The groups it is in, or should be."""
+
+    def remember(self, groups: Iterable[str]) -> None:
+        """Its channel was put into groups by somebody else."""
+
+    def forget(self, group: str) -> None:
+        """Its channel was taken out of a group by somebody else."""
 
     def channel_for(self, group: str) -> str | None:
         """The channel that it is in *group* with, once there is one."""
 
     def count(self) -> int:
-        """How many connections it stands for."""
+        """How many channels it stands for."""
+
+    def count_groups(self) -> int:
+        """How many groups of the project's it is in."""
 
     def layer_event(self, event: Mapping[str, Any]) -> None:
         """Take an event of ours, such as ``layer.down``."""
@@ -82,8 +93,8 @@ class Membership:
         return sum(member.count() for member in self._members)
 
     def count_groups(self) -> int:
-        """How many memberships there are."""
-        return sum(len(member.groups) for member in self._members)
+        """How many memberships there are, but for our own."""
+        return sum(member.count_groups() for member in self._members)
 
     def take_leaves(self) -> dict[tuple[str, str], None]:
         """Hand over the groups that are still to be left."""

@@ -66,6 +66,7 @@ class Naming:
             self._task.cancel()
 
     def _begin(self, *args: Any, **kwargs: Any) -> asyncio.Task[str]:
+        task: asyncio.Task[str]
         task = self._task = asyncio.ensure_future(self._layer.new_channel(*args, **kwargs))
         # A failure is looked at when the name is needed, which may be never.
         task.add_done_callback(lambda task: task.cancelled() or task.exception())

@@ -6,13 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..exceptions import LayerUnavailable
-from .attempts import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from ..core.policies import LayerPolicy
-    from .supervision import Supervisor
 
 HANDSHAKE_PATIENCE = 0.9
 """Seconds that a slow layer may delay a handshake, in all."""
@@ -50,14 +48,6 @@ class PatientClient:
         self._leave_by = 0.0
         self._is_gone = False  # whoever still calls now is no part of the cleanup
 
-    def _get_supervisor(self) -> Supervisor:
-        raise NotImplementedError
-
-    @property
-    def is_down(self) -> bool:
-        """Whether an outage of the layer is known."""
-        return self._get_supervisor().is_down
-
     def _is_here(self) -> bool:
         """Whether this is the consumer's loop; a user's thread has its own, and the bare layer."""
         return asyncio.get_running_loop() is self._loop
@@ -72,34 +62,19 @@ class PatientClient:
             return min(limit, max(self._leave_by, now))
         return limit
 
-    async def _attempt(
-        self,
-        name: str,
-        operation: Any,
-        *args: Any,
-        in_outage: Callable[[], None] | None = None,
-    ) -> None:
-        """Call the layer, with the patience that this part of the consumer's life allows."""
+    async def _attempt(self, work: Callable[[float], Awaitable[None]]) -> None:
+        """Do something with the layer, before the time that *work* is given."""
         started = self._loop.time()
         try:
-            await attempt(
-                self._get_supervisor(), name, self._find_limit(), operation, *args,
-                in_outage=in_outage,
-            )  # fmt: skip
+            await work(self._find_limit())
         finally:
             # Only what the layer takes counts, not what the consumer does between two calls.
             self._patience -= self._loop.time() - started
 
-    async def _call(
-        self,
-        name: str,
-        operation: Any,
-        *args: Any,
-        in_outage: Callable[[], None] | None = None,
-    ) -> None:
-        """A call that may fail for the caller, unless the consumer is in its cleanup."""
+    async def _call(self, work: Callable[[float], Awaitable[None]]) -> None:
+        """The same for what may fail for the caller, unless the consumer is in its cleanup."""
         try:
-            await self._attempt(name, operation, *args, in_outage=in_outage)
+            await self._attempt(work)
         except LayerUnavailable:
             if not self._is_leaving or self._is_gone:
                 raise

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import LayerClient
+    from .hub_client import HubClient
 
 GUARDED = frozenset({"new_channel", "receive", "send", "group_add", "group_discard", "group_send"})
 
@@ -15,7 +16,7 @@ class LayerProxy:
 
     __slots__ = ("_client", "_layer")
 
-    def __init__(self, layer: Any, client: LayerClient) -> None:
+    def __init__(self, layer: Any, client: LayerClient | HubClient) -> None:
         object.__setattr__(self, "_layer", layer)
         object.__setattr__(self, "_client", client)
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.codes import CloseCode
 from ..core.disconnects import DisconnectKind
+from ..core.frames import Frame
 from .client import LayerClient
+from .hub_client import HubClient
 from .proxy import LayerProxy
+from .resilient import ResilientChannelLayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +36,7 @@ class LayerSide:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._hold_timer: asyncio.TimerHandle | None = None
-        self.client: LayerClient | None = None
+        self.client: LayerClient | HubClient | None = None
         self.last_event: Message | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -44,8 +47,12 @@ class LayerSide:
 
     def adopt(self, layer: Any) -> LayerProxy:
         """Wrap the consumer's channel layer."""
-        alias = self._driver.consumer.channel_layer_alias
-        self.client = LayerClient(alias, layer, self._driver.policies.layer, self)
+        policy = self._driver.policies.layer
+        if isinstance(layer, ResilientChannelLayer):
+            self.client = HubClient(layer, policy, self)
+        else:
+            alias = self._driver.consumer.channel_layer_alias
+            self.client = LayerClient(alias, layer, policy, self)
         return LayerProxy(layer, self.client)
 
     def remember_declared_groups(self) -> None:
@@ -63,7 +70,7 @@ class LayerSide:
 
     def start_layer_reader(self) -> None:
         """The consumer has a channel: begin to read it."""
-        assert self.client is not None  # noqa: S101  # it is the client that calls
+        assert isinstance(self.client, LayerClient)  # noqa: S101  # it is the client that calls
         reading = self.client.read_supervised(self._driver.intake)
         self._reader = self._driver.spawn_reader(reading, "layer")
 
@@ -76,7 +83,7 @@ class LayerSide:
         self._reader = self._driver.spawn_reader(self._read_after(old), "layer")
 
     async def _read_after(self, old: asyncio.Task[None]) -> None:
-        assert self.client is not None  # noqa: S101  # it is the client that calls
+        assert isinstance(self.client, LayerClient)  # noqa: S101  # it is the client that calls
         await asyncio.wait({old})
         await self.client.read_supervised(self._driver.intake)
 
@@ -91,6 +98,12 @@ class LayerSide:
 
     def offer_event(self, event: Mapping[str, Any], capacity: int) -> bool:
         """Queue an event that a hub has for the consumer; false if there is no room."""
+        return self._driver.intake.offer_event(event, capacity)
+
+    def offer_frame(self, text: str, event: Mapping[str, Any], capacity: int) -> bool:
+        """Queue a finished frame, or *event* for a consumer that makes its own."""
+        if self._driver.traits.takes_frames:
+            event = Frame(type="websocket.send", text=text)
         return self._driver.intake.offer_event(event, capacity)
 
     def layer_event(self, event: Mapping[str, Any]) -> None:

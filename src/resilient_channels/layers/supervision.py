@@ -81,9 +81,14 @@ class Supervisor:
         self._lonely_rounds = 0
         self._arrivals = 0
         self._must_rejoin = False
-        self._down_event: Mapping[str, Any] = {}
+        self.down_event: Mapping[str, Any] = {}
         self._renewal = renewal or renewal_interval(layer, 2)
         self._renewed_at = self._canary_renewed_at = 0.0
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether anybody uses the layer here, but for sending."""
+        return self._task is not None and not self._task.done()
 
     # --- for members ---------------------------------------------------------------------------
 
@@ -95,7 +100,7 @@ class Supervisor:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="resilient_channels.supervisor")
         if self.is_down:
-            member.layer_event(self._down_event)
+            member.layer_event(self.down_event)
 
     async def leave(self, member: Member, limit: float) -> None:
         """A consumer ended. With the last one the supervisor ends, before *limit* if it can."""
@@ -129,14 +134,13 @@ class Supervisor:
         """Somebody added a channel to a group; if it is a member's, it will stay there."""
         member = self.membership.find(channel)
         if member is not None:
-            member.groups.add(group)
+            member.remember([group])
 
     def forget(self, group: str, channel: str) -> None:
         """Somebody takes a channel out of a group; if it is a member's, it will stay out."""
         member = self.membership.find(channel)
         if member is not None:
-            member.groups.discard(group)
-            member.unconfirmed.discard(group)
+            member.forget(group)
 
     def discard_later(self, group: str, channel: str) -> None:
         """Leave a group as soon as the layer lets us."""
@@ -306,9 +310,9 @@ class Supervisor:
                 alias=self.alias, error=name, connections=self.membership.count_connections()
             )
         )
-        self._down_event = {"type": "layer.down", "alias": self.alias, "error": name}
+        self.down_event = {"type": "layer.down", "alias": self.alias, "error": name}
         self.membership.doubt_all()
-        self._tell_members(self._down_event)
+        self._tell_members(self.down_event)
 
     def _end_outage(self) -> None:
         self.is_down = False
@@ -368,6 +372,15 @@ def renewal_interval(layer: Any, times: int, longest: float = NO_RENEWAL) -> flo
     if isinstance(expiry, int | float) and expiry > 0:
         return min(expiry / times, longest)
     return longest
+
+
+def find_home(layer: Any) -> asyncio.AbstractEventLoop | None:
+    """A running event loop whose consumers use *layer*; from any thread."""
+    for loop, supervisors in _supervisors.copy().items():
+        supervisor = supervisors.get(id(layer))
+        if supervisor is not None and supervisor.is_watching and loop.is_running():
+            return loop
+    return None
 
 
 def _forget(supervisor: Supervisor) -> None:

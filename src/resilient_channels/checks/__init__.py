@@ -1,0 +1,81 @@
+"""System checks: what is known to break a consumer, told before it does.
+
+Each reads settings and installed versions only; none opens a connection or imports a broker's
+client. Identifiers are never reused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Tags
+from django.core.checks import register as register_check
+
+from .aliases import find_alias_messages
+from .brokers import find_advice, find_broker_messages
+from .configured import (
+    CORE_LAYER,
+    HUB,
+    IN_MEMORY_LAYER,
+    PUBSUB_LAYER,
+    HubEntry,
+    find_entries,
+    find_layers,
+)
+from .hubs import find_hub_messages
+from .identifiers import APP, CHECK_IDS
+from .options import find_heartbeat_messages, find_settings_messages
+from .processes import find_process_messages
+
+__all__ = [
+    "APP",
+    "CHECK_IDS",
+    "CORE_LAYER",
+    "HUB",
+    "IN_MEMORY_LAYER",
+    "PUBSUB_LAYER",
+    "check_deployment",
+    "check_heartbeats",
+    "check_layers",
+    "check_settings",
+    "register",
+]
+
+
+def register() -> None:
+    """Register every check with Django."""
+    register_check(check_settings, APP)
+    register_check(check_heartbeats, APP)
+    register_check(check_layers, APP)
+    register_check(check_deployment, APP, Tags.security, deploy=True)
+
+
+def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """E001 and W004: ``RESILIENT_CHANNELS``."""
+    return list(find_settings_messages())
+
+
+def check_heartbeats(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """E002 and W006: heartbeats that contradict each other, or the idle limit."""
+    return find_heartbeat_messages()
+
+
+def check_layers(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """E003 to E008, W001 to W003, W007 to W009: ``CHANNEL_LAYERS``, and who uses it."""
+    messages: list[CheckMessage] = []
+    for entry in find_entries():
+        if isinstance(entry, HubEntry):
+            messages += find_hub_messages(entry)
+    for layer in find_layers():
+        messages += find_broker_messages(layer)
+    messages += find_alias_messages()
+    return messages
+
+
+def check_deployment(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """W005 and I001: what does no harm on the developer's machine."""
+    messages: list[CheckMessage] = []
+    for layer in find_layers():
+        messages += find_process_messages(layer)
+        messages += find_advice(layer)
+    return messages

@@ -1,0 +1,39 @@
+"""Broadcasts: events that carry what a client is to be sent, and not only what happened."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MARK = "rc.broadcast"
+"""The key that tells a broadcast from an ordinary event of the same type.
+
+Whoever does not know it finds an ordinary event: a type and a payload.
+"""
+
+
+def make_broadcast(kind: str, payload: object) -> dict[str, Any]:
+    """The event that says: send *payload*; or handle it, if you do not know how."""
+    return {"type": kind, "payload": payload, MARK: True}
+
+
+def is_broadcast(event: Mapping[str, Any]) -> bool:
+    """Whether members may be given a finished frame instead of *event*."""
+    return MARK in event
+
+
+def without_mark(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The ordinary event."""
+    return {key: value for key, value in event.items() if key != MARK}
+
+
+def encode(event: Mapping[str, Any]) -> str:
+    """The text of a broadcast's frame, as ``encode_json`` of Channels makes it."""
+    return json.dumps(event["payload"])
+
+
+class Frame(dict[str, Any]):
+    """A message to the client, on its way through the queue of events."""

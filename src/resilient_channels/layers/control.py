@@ -1,0 +1,75 @@
+"""What hubs of one fleet tell each other: that a channel of one of them was moved by another.
+
+A hub's consumers are in no group of the layer themselves; their hub is, for all of them. So the
+layer alone cannot take one of them out again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .canary import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .hub import Hub
+
+CONTROL_GROUP = f"{PREFIX}control"
+"""Every hub is in it, and nobody else."""
+
+KIND = "rc.membership"
+
+
+class Control:
+    """A member of the control group: this hub."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.groups: set[str] = set()
+
+    async def get(self) -> Mapping[str, Any]:
+        """Nobody receives from here."""
+        raise NotImplementedError
+
+    def is_unused(self, seconds: float) -> bool:
+        """Never: a hub listens as long as it lives."""
+        return False
+
+    is_idle = False
+
+    def put_frame(self, text: str, event: Mapping[str, Any]) -> bool:
+        """Nobody broadcasts here."""
+        return True
+
+    def put(self, event: Mapping[str, Any]) -> bool:
+        """Another process has moved a channel; if it is one of ours, so do we."""
+        group, channel = event.get("group"), event.get("channel")
+        if event.get("type") != KIND or not isinstance(group, str) or not isinstance(channel, str):
+            return True
+        box = self._hub.directory.channels.get(channel)
+        if box is not None:
+            limit = asyncio.get_running_loop().time() + self._hub.get_supervisor().deadline
+            moving = (
+                self._hub.leave(group, channel, limit)
+                if event.get("is_out")
+                else self._hub.join(group, channel, box, limit)
+            )
+            task = asyncio.get_running_loop().create_task(moving)
+            self._tasks.add(task)
+            task.add_done_callback(self._forget)
+        return True
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # the layer refuses the group; whoever moved it was told
+
+
+def tell_move(group: str, channel: str, *, is_out: bool) -> dict[str, Any]:
+    """The event that says that *channel* was put into *group*, or taken out."""
+    return {"type": KIND, "group": group, "channel": channel, "is_out": is_out}

@@ -1,0 +1,220 @@
+"""Which channels of this process are in which group, and how each is handed an event."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..core import events
+from ..core.frames import encode, is_broadcast, without_mark
+from ..observers import notify
+from .mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    Event = Mapping[str, Any]
+
+DESERTED = 600.0
+"""Seconds after which nobody is told any more that a channel overflows: its consumer has gone."""
+
+REPORT_AFTER, REPORT_EVERY = 1.0, 10.0
+"""Seconds from the first dropped event to the record about it, and between two of those."""
+
+MAX_COUNTED = 10_000
+"""Beyond so many full channels in one record, nobody needs to know how many exactly."""
+
+
+class Box(Protocol):
+    """Where the events of one channel go.
+
+    Attributes:
+        loop: The event loop whose thread alone may put; ``None``: every thread may.
+        groups: The groups that the channel is in.
+    """
+
+    groups: set[str]
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None: ...
+    def put(self, event: Event, /) -> bool: ...
+    def put_frame(self, text: str, event: Event, /) -> bool: ...
+    async def get(self) -> Event: ...
+    def is_unused(self, seconds: float, /) -> bool: ...
+    @property
+    def is_idle(self) -> bool: ...
+
+
+class Directory:
+    """The local side of a hub: a message to a group of N members is N appends here.
+
+    Attributes:
+        channels: Where the events of each channel go.
+        groups: The members of each group, with where their events go.
+    """
+
+    def __init__(self, alias: Callable[[], str]) -> None:
+        self.channels: dict[str, Box] = {}
+        self.groups: dict[str, dict[str, Box]] = {}
+        self._losses = Losses(alias)
+
+    # --- who is there --------------------------------------------------------------------------
+
+    def register(self, channel: str, box: Box) -> None:
+        """Let events for *channel* go to *box*."""
+        self.channels[channel] = box
+
+    def unregister(self, channel: str) -> list[str]:
+        """Forget *channel*; returns the groups that nobody is left in."""
+        box = self.channels.pop(channel, None)
+        return [] if box is None else self.leave_all(channel, box)
+
+    def join(self, group: str, channel: str, box: Box) -> bool:
+        """Put *channel* into *group*; whether it is the first there."""
+        members = self.groups.get(group)
+        is_first = members is None
+        if members is None:
+            members = self.groups[group] = {}
+        members[channel] = box
+        box.groups.add(group)
+        return is_first
+
+    def leave(self, group: str, channel: str) -> bool:
+        """Take *channel* out of *group*; whether nobody is left there."""
+        members = self.groups.get(group, {})
+        box = members.pop(channel, None)
+        if box is None:
+            return False
+        box.groups.discard(group)
+        if members:
+            return False
+        del self.groups[group]
+        return True
+
+    def leave_all(self, channel: str, box: Box) -> list[str]:
+        """Take *channel* out of every group; returns those that nobody is left in."""
+        return [group for group in tuple(box.groups) if self.leave(group, channel)]
+
+    def clear(self) -> None:
+        """Forget everything but the channels of live connections, who are in no group then."""
+        for members in self.groups.values():
+            for box in members.values():
+                box.groups.clear()
+        self.groups.clear()
+        for channel, box in list(self.channels.items()):
+            box.groups.clear()
+            if isinstance(box, Mailbox):
+                del self.channels[channel]
+
+    def is_member(self, group: str, channel: str) -> bool:
+        """Whether *channel* is in *group*."""
+        return channel in self.groups.get(group, ())
+
+    def find_unused(self, expiry: float, group_expiry: float) -> list[str]:
+        """Channels that nobody receives from any more.
+
+        Those in a group have longer: their consumer may be busy.
+        """
+        return [
+            channel
+            for channel, box in list(self.channels.items())
+            if box.is_unused(group_expiry if box.groups else expiry)
+        ]
+
+    # --- events --------------------------------------------------------------------------------
+
+    def deliver(self, group: str, event: Event) -> None:
+        """Give every member of *group* a copy of *event*."""
+        members = self.groups.get(group)
+        if members:
+            self._hand_out(tuple(members.values()), event)
+
+    def deliver_once(self, members: Iterable[Box], event: Event) -> None:
+        """Give *event* to each of *members* once, however often it is named."""
+        self._hand_out(tuple(dict.fromkeys(members)), event)
+
+    def put(self, box: Box, event: Event) -> None:
+        """Give *event* to one."""
+        if not put_to(box, event):
+            self._lose(box)
+
+    def _lose(self, box: Box) -> None:
+        if not box.is_unused(DESERTED):
+            self._losses.note(box)
+
+    def _hand_out(self, boxes: tuple[Box, ...], event: Event) -> None:
+        here = asyncio._get_running_loop()
+        if is_broadcast(event):
+            text, event = encode(event), without_mark(event)
+            for box in boxes:
+                if box.loop is None or box.loop is here:
+                    if not box.put_frame(text, dict(event)):
+                        self._lose(box)
+                else:
+                    _call_there(box.loop, self._put_frame_there, box, text, dict(event))
+            return
+        for box in boxes:
+            if box.loop is None or box.loop is here:
+                if not box.put(dict(event)):
+                    self._lose(box)
+            else:
+                _call_there(box.loop, self.put, box, dict(event))
+
+    def _put_frame_there(self, box: Box, text: str, event: Event) -> None:
+        if not box.put_frame(text, event):
+            self._lose(box)
+
+
+def put_to(box: Box, event: Event) -> bool:
+    """Whether *box* has taken *event*; another loop's is believed to."""
+    loop = box.loop
+    if loop is None or loop is asyncio._get_running_loop():
+        return box.put(event)
+    _call_there(loop, box.put, event)
+    return True
+
+
+def _call_there(loop: asyncio.AbstractEventLoop, function: Any, *args: Any) -> None:
+    with suppress(RuntimeError):  # that loop is closed, and nobody is there
+        loop.call_soon_threadsafe(function, *args)
+
+
+class Losses:
+    """Counts what was dropped, and says so now and then.
+
+    Attributes:
+        total: How many events were dropped so far.
+    """
+
+    def __init__(self, alias: Callable[[], str]) -> None:
+        self._alias = alias
+        self._dropped = 0
+        self._boxes: set[int] = set()
+        self._due = 0.0
+        self._told_at = 0.0
+        self.total = 0
+
+    def note(self, box: Box) -> None:
+        """An event for *box* was dropped."""
+        self.total += 1
+        self._dropped += 1
+        if len(self._boxes) < MAX_COUNTED:
+            self._boxes.add(id(box))
+        now = time.monotonic()
+        loop = asyncio._get_running_loop()
+        if now >= self._due and loop is not None:
+            # A moment later: a crowd that is full is told of in one record.
+            delay = max(REPORT_AFTER, self._told_at + REPORT_EVERY - now)
+            # A loop that ends meanwhile keeps nobody quiet for long.
+            self._due = now + delay + REPORT_AFTER
+            loop.call_later(delay, self._report)
+
+    def _report(self) -> None:
+        dropped, channels = self._dropped, len(self._boxes)
+        self._dropped, self._due = 0, 0.0
+        self._boxes.clear()
+        if dropped:
+            self._told_at = time.monotonic()
+            notify(events.LayerOverflow(alias=self._alias(), dropped=dropped, channels=channels))

@@ -1,0 +1,314 @@
+"""The hub: one event loop's members of a wrapped layer, behind one membership per group.
+
+A message to a group comes in once per process and is handed out by the directory. An outage meets
+one supervisor. What the layer is asked for is asked with a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .. import compat
+from ..exceptions import LayerUnavailable
+from .attempts import attempt
+from .control import CONTROL_GROUP, Control, tell_move
+from .core_uplink import CoreUplink
+from .directory import Directory
+from .generic_uplink import GenericUplink
+from .shared_receivers import SharedReceivers
+from .supervision import get_supervisor, renewal_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Set
+
+    from ..core.policies import LayerPolicy
+    from .directory import Box, Event
+    from .supervision import Supervisor
+    from .uplink import Uplink
+
+    Leaves = list[tuple[str, str]]
+
+LONGEST_RENEWAL = 3600.0
+"""Seconds within which every group is joined again, whatever the layer's own expiry: a broker
+that is out of memory may forget one group alone, and nobody notices."""
+
+
+class Hub:
+    """One event loop's use of a wrapped layer.
+
+    Attributes:
+        channel: None; each group has a channel of its own.
+        directory: The members, and where their events go.
+        unconfirmed: Groups that the layer may not know to be ours.
+    """
+
+    channel: None = None
+
+    def __init__(
+        self, alias: Callable[[], str], layer: Any, policy: Callable[[], LayerPolicy], number: int
+    ) -> None:
+        self.number = number
+        self._alias = alias
+        self._layer = layer
+        self._policy = policy
+        self._loop = asyncio.get_running_loop()
+        self.directory = Directory(alias)
+        is_core = compat.keeps_one_queue(layer)
+        self._uplink: Uplink = (
+            CoreUplink(layer, self, number) if is_core else GenericUplink(layer, self)
+        )
+        self._renewal = renewal_interval(layer, 3, LONGEST_RENEWAL)
+        self._supervisor: Supervisor | None = None
+        self._joins: dict[str, asyncio.Task[Exception | None]] = {}
+        self._receivers = SharedReceivers(self, layer)
+        self._control = Control(self)
+        self.unconfirmed: set[str] = set()
+
+    # --- what supervision asks of a member -----------------------------------------------------
+
+    @property
+    def groups(self) -> Set[str]:
+        """The groups that somebody here is in."""
+        return self.directory.groups.keys()
+
+    def channel_for(self, group: str) -> str | None:
+        """The channel that *group* is joined with, once there is one."""
+        return self._uplink.channel_for(group)
+
+    def count(self) -> int:
+        """How many channels there are here."""
+        return len(self.directory.channels)
+
+    def count_groups(self) -> int:
+        """How many groups of the project's there are here."""
+        return len(self.directory.groups) - (CONTROL_GROUP in self.directory.groups)
+
+    def remember(self, groups: Iterable[str]) -> None:
+        """Never called: nobody else knows a channel of ours."""
+
+    def forget(self, group: str) -> None:
+        """Never called, likewise."""
+
+    def layer_event(self, event: Mapping[str, Any]) -> None:
+        """Pass an event of the supervisor on to whoever wants it."""
+        for box in tuple(self.directory.channels.values()):
+            tell = getattr(box, "layer_event", None)
+            if tell is not None:
+                tell(event)
+
+    def restart_receive(self) -> None:
+        """Begin to receive anew: what waits now may wait for ever."""
+        self._uplink.restart()
+        self._receivers.restart()
+
+    # --- what an uplink asks of its hub --------------------------------------------------------
+
+    def get_supervisor(self) -> Supervisor:
+        """Who watches the layer on this loop."""
+        return get_supervisor(
+            self._alias(), self._layer, self._policy(), self._uplink.make_ear,
+            renewal=self._renewal,
+        )  # fmt: skip
+
+    def channel_named(self, group: str) -> None:
+        """The layer has given *group* a channel, late."""
+        if group in self.unconfirmed:
+            self.get_supervisor().join_later(self)
+
+    def deliver(self, group: str, event: Mapping[str, Any]) -> None:
+        """A message for *group* has arrived."""
+        if self._supervisor is not None:
+            self._supervisor.note_arrival()
+        self.directory.deliver(group, event)
+
+    # --- channels ------------------------------------------------------------------------------
+
+    @property
+    def is_down(self) -> bool:
+        """Whether an outage is known."""
+        return self.get_supervisor().is_down
+
+    def owns(self, channel: str) -> bool:
+        """Whether *channel* is one of this process."""
+        return channel in self.directory.channels or self._uplink.owns(channel)
+
+    async def new_channel(self, patience: float, *args: Any) -> str:
+        """A channel name of this process, within *patience* seconds."""
+        return await self._uplink.new_channel(patience, *args)
+
+    def register(self, channel: str, box: Box) -> None:
+        """Let everything that is sent to *channel* go to *box*."""
+        self._enter()
+        self.directory.register(channel, box)
+        self._uplink.listen(channel)
+
+    def unregister(self, channel: str) -> Leaves:
+        """Forget *channel*; returns what is to be left upstream."""
+        emptied = self.directory.unregister(channel)
+        self._uplink.stop_listening(channel)
+        return self._close(emptied)
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """The next event of a channel that is shared with other processes.
+
+        Raises:
+            Exception: What a layer that is well refuses the channel with.
+        """
+        self._enter()
+        return await self._receivers.receive(channel)
+
+    # --- groups --------------------------------------------------------------------------------
+
+    async def join(self, group: str, channel: str, box: Box, limit: float) -> None:
+        """Put *channel* into *group*; returns when the layer knows, or at *limit* o'clock.
+
+        What the layer does not take in time, or at all while it is down, is done later.
+
+        Raises:
+            Exception: What a layer that is well refuses the group with.
+        """
+        if self.directory.join(group, channel, box):
+            self._open(group)
+        if group not in self.unconfirmed:
+            return
+        supervisor = self.get_supervisor()
+        if supervisor.is_down:
+            supervisor.join_later(self)
+            return
+        # All who join a group at once wait for the same call.
+        joining = self._joins.get(group)
+        if joining is None:
+            joining = self._joins[group] = self._loop.create_task(self._join_upstream(group))
+            joining.add_done_callback(lambda _: self._joins.pop(group, None))
+        await asyncio.wait({joining}, timeout=max(limit - self._loop.time(), 0.0))
+        if joining.done() and not joining.cancelled() and (error := joining.result()) is not None:
+            self.leave_soon(self._close([group] if self.directory.leave(group, channel) else []))
+            raise error
+
+    async def _join_upstream(self, group: str) -> Exception | None:
+        supervisor = self.get_supervisor()
+        limit = self._loop.time() + supervisor.deadline
+        channel: str | None = None
+        try:
+            async with asyncio.timeout_at(limit), supervisor.membership.slots:
+                channel = await self._uplink.get_channel(group)
+                if channel is None:
+                    return None  # it was left meanwhile
+                operation = self._layer.group_add
+                await attempt(supervisor, "group_add", limit, operation, group, channel)
+        except (LayerUnavailable, TimeoutError):
+            supervisor.join_later(self)
+        except Exception as error:  # noqa: BLE001  # raised by whoever waits for it
+            return error
+        else:
+            if self.channel_for(group) == channel:
+                self.unconfirmed.discard(group)
+            else:
+                supervisor.discard_later(group, channel)
+        return None
+
+    async def leave(self, group: str, channel: str, limit: float) -> None:
+        """Take *channel* out of *group*; what the layer does not take in time is done later."""
+        if self.directory.leave(group, channel):
+            await self.leave_upstream(self._close([group]), limit)
+
+    async def leave_upstream(self, leaves: Leaves, limit: float) -> None:
+        """Leave what nobody here is in any more, and end with the last one, before *limit*."""
+        leaves = [*leaves, *self._close_if_idle()]
+        if leaves:
+            await self.get_supervisor().discard_all(leaves, limit)
+        supervisor = self._supervisor
+        if supervisor is not None and self._is_idle:
+            self._supervisor = None
+            await supervisor.leave(self, limit)
+
+    def leave_soon(self, leaves: Leaves) -> None:
+        """As :meth:`leave_upstream`, for whoever cannot wait."""
+        supervisor = self.get_supervisor()
+        for group, channel in (*leaves, *self._close_if_idle()):
+            supervisor.discard_later(group, channel)
+        if self._supervisor is not None and self._is_idle:
+            self._supervisor = None
+            supervisor.retire(self)
+
+    def _open(self, group: str) -> None:
+        self._enter()
+        self.unconfirmed.add(group)
+        self._uplink.open(group)
+
+    def _close(self, groups: Iterable[str]) -> Leaves:
+        leaves = []
+        for group in groups:
+            self.unconfirmed.discard(group)
+            channel = self._uplink.close(group)
+            if channel is not None:
+                leaves.append((group, channel))
+        return leaves
+
+    # --- sending -------------------------------------------------------------------------------
+
+    async def group_send(self, group: str, event: Event, limit: float) -> None:
+        """Send to *group*. In an outage members here get the event at once."""
+        await self.call(
+            "group_send", limit, group, event,
+            in_outage=lambda: self.directory.deliver(group, event),
+        )  # fmt: skip
+
+    async def send(self, channel: str, event: Event, limit: float) -> None:
+        """Send to *channel*. In an outage one of this loop gets the event at once."""
+        box = self.directory.channels.get(channel)
+        if box is not None and self.is_down:
+            compat.check_message(self._layer, (event,))
+            self.directory.put(box, dict(event))
+            return
+        await self.call("send", limit, channel, event)
+
+    async def move(self, group: str, channel: str, limit: float, *, is_out: bool) -> None:
+        """Put another process's channel into *group*, or take it out."""
+        await self.call("group_discard" if is_out else "group_add", limit, group, channel)
+        event = tell_move(group, channel, is_out=is_out)
+        await self.call("group_send", limit, CONTROL_GROUP, event)
+
+    async def call(self, name: str, limit: float, *args: Any, **kwargs: Any) -> None:
+        """Call the layer, until *limit* o'clock."""
+        operation = getattr(self._layer, name)
+        await attempt(self.get_supervisor(), name, limit, operation, *args, **kwargs)
+
+    # --- life ----------------------------------------------------------------------------------
+
+    @property
+    def _is_idle(self) -> bool:
+        return not (self.directory.channels or self.count_groups() or self._receivers)
+
+    def _enter(self) -> None:
+        """Somebody is here: from now on the layer is watched."""
+        if self._supervisor is None:
+            self._supervisor = self.get_supervisor()
+            self._supervisor.enter(self, self._policy())
+        if not self._control.groups:
+            self.directory.join(CONTROL_GROUP, CONTROL_GROUP, self._control)
+            self.unconfirmed.add(CONTROL_GROUP)
+            self._uplink.open(CONTROL_GROUP)
+            self._supervisor.join_later(self)
+
+    def _close_if_idle(self) -> Leaves:
+        if self._is_idle and self.directory.leave(CONTROL_GROUP, CONTROL_GROUP):
+            return self._close([CONTROL_GROUP])
+        return []
+
+    async def clear(self) -> None:
+        """Forget all but the channels of live connections, and end what nobody needs then."""
+        self.directory.clear()
+        self.unconfirmed.clear()
+        self._receivers.stop_lingering()
+        await self._uplink.stop()
+        supervisor = self._supervisor
+        if self._is_idle:
+            self._supervisor = None
+            if supervisor is not None:
+                await supervisor.leave(self, self._loop.time() + 1.0)
+            return
+        self._enter()
+        for channel in self.directory.channels:
+            self._uplink.listen(channel)
