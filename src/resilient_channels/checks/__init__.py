@@ -1,7 +1,8 @@
 """System checks: what is known to break a consumer, told before it does.
 
 Each reads settings and installed versions only; none opens a connection or imports a broker's
-client. Identifiers are never reused.
+client. Only a hub's ``BACKEND`` that is nobody's we know is imported, to find out whether it can
+be. Identifiers are never reused.
 """
 
 from __future__ import annotations

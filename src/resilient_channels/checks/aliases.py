@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from channels import DEFAULT_CHANNEL_LAYER
 from django.conf import settings
@@ -12,12 +12,15 @@ from django.core.checks import CheckMessage, Error
 from ..mixins import find_consumers
 from .identifiers import APP
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ATTRIBUTE = "channel_layer_alias"
 
 
 def find_alias_messages() -> Iterator[CheckMessage]:
     """E008, for every consumer class that has been imported."""
-    known = [str(alias) for alias in getattr(settings, "CHANNEL_LAYERS", None) or {}]
+    known = [str(alias) for alias in getattr(settings, "CHANNEL_LAYERS", None) or ()]
     # One message per class that says it, not per class that inherits it.
     for owner in dict.fromkeys(_find_owner(cls) for cls in find_consumers()):
         alias = vars(owner)[ATTRIBUTE]
@@ -25,10 +28,11 @@ def find_alias_messages() -> Iterator[CheckMessage]:
         if not isinstance(alias, str) or alias in (DEFAULT_CHANNEL_LAYER, *known):
             continue
         close = get_close_matches(alias, known, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"Add {alias!r} to CHANNEL_LAYERS."
         yield Error(
             f"{owner.__module__}.{owner.__qualname__}.{ATTRIBUTE} is {alias!r}, which is not in "
             "CHANNEL_LAYERS: the consumer gets no layer, and nothing says so until it is used.",
-            hint=f"Did you mean {close[0]!r}?" if close else f"Add it, or use one of {known}.",
+            hint=hint,
             id=f"{APP}.E008",
         )
 

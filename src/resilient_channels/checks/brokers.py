@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage, Info, Warning
 
 from .configured import CORE_LAYER, HUB, PUBSUB_LAYER, Layer
-from .hosts import Host
 from .identifiers import APP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .hosts import Host
 
 BLOCKING_READ_SECONDS = 5
 """How long channels_redis.core blocks in one read; a shorter socket timeout ends it by error."""
@@ -45,7 +48,7 @@ def find_advice(layer: Layer) -> Iterator[CheckMessage]:
         yield Info(
             f"{layer.where}: nothing is retried, because channels_redis makes a connection pool "
             "of its own, without redis-py's default. A group_send from a view or a plain consumer "
-            "fails on the first connection that Redis has closed.",
+            "fails at once when its connection was reset, or Redis restarts.",
             hint=f"Wrap the layer in {HUB}. Or write each host as a dict and add "
             '"retry": redis.asyncio.retry.Retry(ExponentialBackoff(cap=1, base=0.05), 10).',
             id=f"{APP}.I001",

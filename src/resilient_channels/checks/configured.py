@@ -68,10 +68,11 @@ class HubEntry:
 
 def find_entries() -> Iterator[Layer | HubEntry]:
     """What is configured, from the outside: one of the two for each alias."""
-    for alias, entry in (getattr(settings, "CHANNEL_LAYERS", None) or {}).items():
-        if not isinstance(entry, Mapping):
+    layers = getattr(settings, "CHANNEL_LAYERS", None)
+    for alias, entry in layers.items() if isinstance(layers, Mapping) else ():
+        if not isinstance(entry, Mapping) or not entry.get("BACKEND"):
             continue  # what is misshapen here, Channels refuses in its own words
-        backend, config = str(entry.get("BACKEND", "")), entry.get("CONFIG", {})
+        backend, config = str(entry["BACKEND"]), entry.get("CONFIG", {})
         if is_hub(backend):
             yield HubEntry(alias=alias, config=config)
         elif isinstance(config, Mapping):

@@ -42,7 +42,8 @@ class Host:
     @property
     def has_sync_retry(self) -> bool:
         """Whether it has a ``Retry`` that does nothing here."""
-        return type(self.options.get("retry")).__module__ == "redis.retry"
+        bases = {base.__module__ for base in type(self.options.get("retry")).__mro__}
+        return "redis.retry" in bases and "redis.asyncio.retry" not in bases
 
     @property
     def is_retried(self) -> bool:
@@ -79,8 +80,10 @@ def _read(host: Any) -> Host:
 
 def _read_url(host: Mapping[str, Any]) -> Host:
     options = {key: value for key, value in host.items() if key != "address"}
-    address = host["address"]
-    url = urlsplit(address if isinstance(address, str) else "")
+    try:
+        url = urlsplit(str(host["address"]))
+    except ValueError:
+        return Host(options=options)  # redis-py refuses it
     # The URL has the last word; of an option that it names twice, the first one counts.
     for key, values in parse_qs(url.query).items():
         options[key] = _convert(key, values[0])

@@ -37,5 +37,5 @@ CHECK_IDS = {
     f"{APP}.W009": "A `group_expiry` under a day on `channels_redis.core`, without the hub: plain "
     "consumers that stay connected for longer drop out of their groups.",
     f"{APP}.I001": "(`--deploy`) `hosts` without `retry`, and without the hub: a call from a view "
-    "or a plain consumer fails on the first connection that Redis has closed.",
+    "or a plain consumer fails at once when its connection was reset, or Redis restarts.",
 }

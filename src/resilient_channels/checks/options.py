@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -11,6 +11,9 @@ from ..conf import ATTRIBUTE, SETTING, find_setting_problems, get_policies
 from ..core.policies import Policies, TeardownPolicy
 from ..mixins import find_consumers
 from .identifiers import APP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DAPHNE_CLOSE_TIMEOUT = 10
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Warning
@@ -10,10 +10,13 @@ from django.core.checks import CheckMessage, Warning
 from .configured import IN_MEMORY_LAYER, Layer
 from .identifiers import APP
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 def find_process_messages(layer: Layer) -> Iterator[CheckMessage]:
     """W005."""
-    if settings.DEBUG or layer.backend not in ("", IN_MEMORY_LAYER) or not _is_in_process(layer):
+    if settings.DEBUG or layer.backend not in ("", IN_MEMORY_LAYER):
         return
     if not layer.in_hub:
         what = "the in-memory layer"
@@ -28,8 +31,3 @@ def find_process_messages(layer: Layer) -> Iterator[CheckMessage]:
         hint="Use channels_redis, or make sure that there is exactly one process.",
         id=f"{APP}.W005",
     )
-
-
-def _is_in_process(layer: Layer) -> bool:
-    # A bare layer without a BACKEND is refused by Channels.
-    return layer.in_hub or bool(layer.backend)

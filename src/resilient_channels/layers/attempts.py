@@ -77,6 +77,9 @@ async def attempt(
                         if not is_answering and in_outage is not None:
                             in_outage()
                             in_outage = None
+                        if not is_answering and supervisor.attempts > supervisor.pending:
+                            waited = loop.time() - started
+                            raise LayerUnavailable(supervisor.alias, name, waited) from error
                         if is_crowded or not is_answering:
                             await asyncio.sleep(backoff.next_delay(1.0))
                         if not is_answering:

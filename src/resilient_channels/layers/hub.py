@@ -7,6 +7,7 @@ one supervisor. What the layer is asked for is asked with a deadline.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
@@ -137,9 +138,13 @@ class Hub:
         """A channel name of this process, within *patience* seconds."""
         return await self._uplink.new_channel(patience, *args)
 
-    def register(self, channel: str, box: Box) -> None:
-        """Let everything that is sent to *channel* go to *box*."""
-        self._enter()
+    def register(self, channel: str, box: Box, policy: LayerPolicy | None = None) -> None:
+        """Let everything that is sent to *channel* go to *box*.
+
+        Args:
+            policy: How its consumer wants the layer to be watched.
+        """
+        self._enter(policy)
         self.directory.register(channel, box)
         self._uplink.listen(channel)
 
@@ -248,13 +253,6 @@ class Hub:
 
     # --- sending -------------------------------------------------------------------------------
 
-    async def group_send(self, group: str, event: Event, limit: float) -> None:
-        """Send to *group*. In an outage members here get the event at once."""
-        await self.call(
-            "group_send", limit, group, event,
-            in_outage=lambda: self.directory.deliver(group, event),
-        )  # fmt: skip
-
     async def send(self, channel: str, event: Event, limit: float) -> None:
         """Send to *channel*. In an outage one of this loop gets the event at once."""
         box = self.directory.channels.get(channel)
@@ -270,6 +268,14 @@ class Hub:
         event = tell_move(group, channel, is_out=is_out)
         await self.call("group_send", limit, CONTROL_GROUP, event)
 
+    def deliver_from_anywhere(self, group: str, event: Event) -> None:
+        """Give *event* to the members of *group* here, whoever calls."""
+        if asyncio._get_running_loop() is self._loop:
+            self.directory.deliver(group, event)
+        else:
+            with suppress(RuntimeError):  # the loop is closed, and nobody is here
+                self._loop.call_soon_threadsafe(self.directory.deliver, group, event)
+
     async def call(self, name: str, limit: float, *args: Any, **kwargs: Any) -> None:
         """Call the layer, until *limit* o'clock."""
         operation = getattr(self._layer, name)
@@ -281,11 +287,13 @@ class Hub:
     def _is_idle(self) -> bool:
         return not (self.directory.channels or self.count_groups() or self._receivers)
 
-    def _enter(self) -> None:
+    def _enter(self, policy: LayerPolicy | None = None) -> None:
         """Somebody is here: from now on the layer is watched."""
         if self._supervisor is None:
             self._supervisor = self.get_supervisor()
             self._supervisor.enter(self, self._policy())
+        if policy is not None:
+            self._supervisor.adapt(policy)
         if not self._control.groups:
             self.directory.join(CONTROL_GROUP, CONTROL_GROUP, self._control)
             self.unconfirmed.add(CONTROL_GROUP)

@@ -53,13 +53,15 @@ class HubClient(PatientClient):
         if self._hub is None:
             channel = await self._layer.new_channel(*args, **kwargs)
         else:
+            started = self._loop.time()
             channel = await self._hub.new_channel(self._patience, *args, *kwargs.values())
+            self._patience -= self._loop.time() - started
         self.channel = channel
         self._capacity = self._layer.get_capacity(channel)
         if self._hub is None:
             self._layer.get_directory().register(channel, self)
         else:
-            self._hub.register(channel, self)
+            self._hub.register(channel, self, self._policy)
             if self._hub.is_down:
                 self.layer_event(self._hub.get_supervisor().down_event)
         return channel

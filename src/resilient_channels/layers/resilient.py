@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from copy import deepcopy
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
@@ -219,7 +220,13 @@ class ResilientChannelLayer(BaseChannelLayer):
         if self.upstream is None:
             self._own.deliver(group, deepcopy(event))
         else:
-            await self.get_hub().group_send(group, event, limit)
+            serve = partial(self._serve_ours, group, event)
+            await self.get_hub().call("group_send", limit, group, event, in_outage=serve)
+
+    def _serve_ours(self, group: str, event: Event) -> None:
+        """In an outage members of this process get an event at once."""
+        for hub in self._all_hubs():
+            hub.deliver_from_anywhere(group, event)
 
     async def add(self, group: str, channel: str, limit: float) -> None:
         """As :meth:`group_add`."""

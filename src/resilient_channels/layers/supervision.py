@@ -96,11 +96,15 @@ class Supervisor:
         """A member begins to use the layer."""
         self.membership.enter(member)
         self._lonely_rounds = 0
-        self._probe_interval = min(self._probe_interval, policy.probe)
+        self.adapt(policy)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="resilient_channels.supervisor")
         if self.is_down:
             member.layer_event(self.down_event)
+
+    def adapt(self, policy: LayerPolicy) -> None:
+        """Probe as often as the one who wants it most often."""
+        self._probe_interval = min(self._probe_interval, policy.probe)
 
     async def leave(self, member: Member, limit: float) -> None:
         """A consumer ended. With the last one the supervisor ends, before *limit* if it can."""
@@ -265,16 +269,23 @@ class Supervisor:
         if health is Health.FORGOTTEN and not self.is_down and self._arrivals != arrivals:
             # Others hear something: the probe was one message too many for a full queue.
             health = Health.FINE
+        lost_before = self._lost_probes
         self._lost_probes = self._lost_probes + 1 if health is Health.FORGOTTEN else 0
         if self._lost_probes and self._lost_probes % LOST_PROBES_FOR_RESTART == 0:
             # The layer takes messages and none arrives: whoever receives hangs on a connection
             # that is dead, and would do so for ever.
             canary.restart()
-            for member in self.membership.members():
-                member.restart_receive()
+            self._restart_members()
+        elif health is Health.FINE and lost_before >= LOST_PROBES_FOR_RESTART:
+            # Beginning anew has helped the canary. Others may have done so too early.
+            self._restart_members()
         if health is Health.FAILING or self._lost_probes >= LOST_PROBES_FOR_OUTAGE:
             self._begin_outage(canary.error)
         return health is Health.FINE
+
+    def _restart_members(self) -> None:
+        for member in self.membership.members():
+            member.restart_receive()
 
     async def _probe_carefully(self, canary: Canary) -> Health:
         """Probe, and look twice before calling it an outage."""
