@@ -59,7 +59,7 @@ class Connection:
         "_answers", "_context", "_outer", "_settled", "_teardown", "client_message",
         "consumer_name", "conversation", "departure", "executor", "failure", "gate", "handling",
         "heartbeat", "id", "intake", "is_listening", "lifetime", "link", "loop", "policies",
-        "readers", "refusal", "scope", "wheel", "who",
+        "readers", "refusal", "scope", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,6 @@ class Connection:
     ) -> None:
         self.id = registry.next_id()
         self.consumer_name = name
-        self.who = {"connection": self.id, "consumer": name}
         self.policies = policies
         self.loop = asyncio.get_running_loop()
         self.wheel = get_wheel(self.loop)
@@ -88,7 +87,7 @@ class Connection:
         self.departure = Departure(self)
         self.heartbeat: Heartbeat | None = None
         self.lifetime: Lifetime | None = None
-        self.readers: list[asyncio.Task[None]] = []
+        self.readers: tuple[asyncio.Task[None], ...] = ()
         self.executor = compat.read_executor()
         self.failure: BaseException | None = None
         self.client_message: Message | None = None
@@ -100,20 +99,34 @@ class Connection:
         self._settled: asyncio.Future[None] | None = None
         self._teardown: asyncio.Task[None] | None = None
 
+    @property
+    def who(self) -> dict[str, str]:
+        """What every event of this connection says of it."""
+        return {"connection": self.id, "consumer": self.consumer_name}
+
     # --- the connection, start to end ----------------------------------------------------------
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run the application's *work*; return, or raise, after everything is cleaned up."""
+        self.begin()
+        failure: BaseException | None = None
+        try:
+            await work()
+        except BaseException as error:  # noqa: BLE001  # raised again at the end
+            failure = error
+        await self.end(failure)
+
+    def begin(self) -> None:
+        """The application begins its work, in the running task."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a running coroutine has a task
         registry.add(self)
         self.departure.watch(task)
         self.start_reading()
-        try:
-            await work()
-        except StopConsumer:
-            pass
-        except BaseException as error:  # noqa: BLE001  # raised again below
+
+    async def end(self, error: BaseException | None) -> None:
+        """The application's work is over; return, or raise, after everything is cleaned up."""
+        if not isinstance(error, StopConsumer):
             self.failure = error
         if self.departure.take_back() and isinstance(self.failure, asyncio.CancelledError):
             self.failure = None
@@ -302,7 +315,7 @@ class Connection:
     def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that fills the intake until the cleanup ends it."""
         task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
-        self.readers = [*(reader for reader in self.readers if not reader.done()), task]
+        self.readers = (*(reader for reader in self.readers if not reader.done()), task)
         return task
 
 

@@ -39,7 +39,7 @@ class Departure:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._timeout = connection.policies.teardown.timeout
-        self._timers: list[PatientDeadline] = []
+        self._timers: tuple[PatientDeadline, ...] = ()
         self._task: asyncio.Task[object] | None = None
         self.since: float | None = None
         self.was_cut_off = False
@@ -56,7 +56,7 @@ class Departure:
         """The handshake is decided."""
         for timer in self._timers:
             timer.cancel()
-        self._timers.clear()
+        self._timers = ()
 
     def begin(self) -> None:
         """The connection is over: what was read is still handled, within limits."""
@@ -81,7 +81,8 @@ class Departure:
         return self.was_cut_off and self._task is not None and self._task.uncancel() == 0
 
     def _set(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._timers.append(self._connection.wheel.patiently_after(seconds, callback))
+        timer = self._connection.wheel.patiently_after(seconds, callback)
+        self._timers = (*self._timers, timer)
 
     def _cut_off(self, after: float) -> None:
         """Cancel the handler that still runs *after* so many seconds."""

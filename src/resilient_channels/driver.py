@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context, copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import async_to_sync
@@ -29,7 +28,7 @@ from .teardown import Teardown
 from .turns import Turn, current_turn, is_being_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from .core.inbox import Message
     from .core.policies import Policies
@@ -44,11 +43,10 @@ class Driver(Connection):
     Attributes:
         was_connected: Whether the consumer was ever given ``websocket.connect``.
         has_failed: Whether a handler has failed since old database connections were closed.
-        dispatch_raw: The consumer's own ``dispatch``.
     """
 
     __slots__ = (
-        "_failures", "_tasks", "consumer", "dispatch_raw", "has_failed", "layer", "traits",
+        "_dispatch", "_failures", "_tasks", "consumer", "has_failed", "layer", "traits",
         "was_connected",
     )  # fmt: skip
 
@@ -70,7 +68,7 @@ class Driver(Connection):
         # Made when they are needed: most connections never fail and have no tasks.
         self._failures: FailureHandler | None = None
         self._tasks: TaskGroup | None = None
-        self.dispatch_raw = find_dispatch(self)
+        self._dispatch = find_dispatch(consumer)
 
     @property
     def failures(self) -> FailureHandler:
@@ -87,23 +85,31 @@ class Driver(Connection):
         return self._tasks
 
     async def run_consumer(self) -> None:
-        """What ``AsyncConsumer.__call__`` does, with a loop that reads ahead."""
+        """What ``AsyncConsumer.__call__`` does, with a loop that reads ahead.
+
+        All in one coroutine, as there is one per connection.
+        """
+        self.begin()
         consumer, intake = self.consumer, self.intake
-        consumer.scope = self.scope
-        consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
-        if consumer.channel_layer is not None:
-            name = consumer.channel_name = await consumer.channel_layer.new_channel()
-            consumer.channel_receive = partial(consumer.channel_layer.receive, name)
-        send = self.gate.send
-        consumer.base_send = async_to_sync(send) if self.traits.is_sync else send
-        while True:
-            message = intake.take()
-            if message is None:
-                message = await intake.wait_to_take()
-            if message is LEFT:
-                return
-            if message is not None:
-                await self._handle(message, from_layer=intake.took_event)
+        failure: BaseException | None = None
+        try:
+            consumer.scope = self.scope
+            consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
+            if consumer.channel_layer is not None:
+                consumer.channel_name = await consumer.channel_layer.new_channel()
+            send = self.gate.send
+            consumer.base_send = async_to_sync(send) if self.traits.is_sync else send
+            while True:
+                message = intake.take()
+                if message is None:
+                    message = await intake.wait_to_take()
+                if message is LEFT:
+                    break
+                if message is not None:
+                    await self._handle(message, from_layer=intake.took_event)
+        except BaseException as error:  # noqa: BLE001  # raised again at the end
+            failure = error
+        await self.end(failure)
 
     def opened(self) -> None:
         """The handshake was accepted."""
@@ -131,6 +137,10 @@ class Driver(Connection):
             raise StopConsumer
         await self._handle(message, from_layer=message is self.layer.last_event)
 
+    def dispatch_raw(self, message: Message) -> Awaitable[None]:
+        """Let the consumer handle *message*, with nothing around it."""
+        return self._dispatch(self, message)
+
     # --- handling ------------------------------------------------------------------------------
 
     async def _handle(self, message: Message, *, from_layer: bool) -> None:
@@ -145,7 +155,7 @@ class Driver(Connection):
         turn = Turn()
         current_turn.set(turn)
         try:
-            await self.dispatch_raw(message)
+            await self._dispatch(self, message)
             if kind == CONNECT:
                 self._context = copy_context()
                 self.layer.remember_declared_groups()

@@ -70,7 +70,7 @@ class Intake:
         self._is_over = False
         self._is_discarding = False
         self._taker: asyncio.Future[Message | None] | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
         self._loop = asyncio.get_running_loop()
         self.last_heard = self._loop.time()
         self.received = 0
@@ -254,7 +254,7 @@ class Intake:
         """Done as soon as something may have changed."""
         waiter = self._loop.create_future()
         # An application may poll, with a time limit: what it has given up is not kept.
-        self._waiters = [*(other for other in self._waiters if not other.done()), waiter]
+        self._waiters = (*(other for other in self._waiters if not other.done()), waiter)
         return waiter
 
     def _wake(self) -> None:
@@ -262,7 +262,7 @@ class Intake:
         if taker is not None and not taker.done():
             taker.set_result(None)
         if self._waiters:
-            waiters, self._waiters = self._waiters, []
+            waiters, self._waiters = self._waiters, ()
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)

@@ -49,12 +49,22 @@ class _LayerAttribute:
         consumer._resilient_layer = layer
 
 
+class _ReceiveAttribute:
+    """``self.channel_receive``, as Channels sets it; made when it is asked for, which is never."""
+
+    def __get__(self, consumer: Any, owner: type | None = None) -> Any:
+        if consumer is None:
+            return self
+        return partial(consumer.channel_layer.receive, consumer.channel_name)
+
+
 class _Mixin:
     """What both colours share."""
 
     resilience: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     channel_layer = _LayerAttribute()
+    channel_receive = _ReceiveAttribute()
 
     _resilient_driver: Driver | None = None
     _resilient_layer: Any = _UNSET
@@ -95,7 +105,7 @@ class _Mixin:
         driver = Driver(self, cls._resilient_traits, scope, receive, send, get_policies(cls))
         self._resilient_driver = driver
         if cls._resilient_traits.owns_call:
-            await driver.run(driver.run_consumer)
+            await driver.run_consumer()
         else:
             self.dispatch = driver.dispatch
             await driver.run(partial(call, driver.scope, driver.receive, driver.gate.send))
