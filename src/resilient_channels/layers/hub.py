@@ -34,6 +34,9 @@ LONGEST_RENEWAL = 3600.0
 """Seconds within which every group is joined again, whatever the layer's own expiry: a broker
 that is out of memory may forget one group alone, and nobody notices."""
 
+CLEAR_TIMEOUT = 1.0
+"""Seconds that the layer may take to let everybody go; what it does not take is left to expire."""
+
 
 class Hub:
     """One event loop's use of a wrapped layer.
@@ -185,13 +188,14 @@ class Hub:
         joining = self._joins.get(group)
         if joining is None:
             joining = self._joins[group] = self._loop.create_task(self._join_upstream(group))
-            joining.add_done_callback(lambda _: self._joins.pop(group, None))
         await asyncio.wait({joining}, timeout=max(limit - self._loop.time(), 0.0))
         if joining.done() and not joining.cancelled() and (error := joining.result()) is not None:
-            self.leave_soon(self._close([group] if self.directory.leave(group, channel) else []))
+            is_last = self.directory.leave(group, channel)
+            self.leave_soon(self._close([group] if is_last else []))
             raise error
 
     async def _join_upstream(self, group: str) -> Exception | None:
+        """Join with the channel that *group* has now; what fails for an outage is done later."""
         supervisor = self.get_supervisor()
         limit = self._loop.time() + supervisor.deadline
         channel: str | None = None
@@ -210,7 +214,10 @@ class Hub:
             if self.channel_for(group) == channel:
                 self.unconfirmed.discard(group)
             else:
-                supervisor.discard_later(group, channel)
+                supervisor.discard_later(group, channel)  # it was left meanwhile
+        finally:
+            if self._joins.get(group) is asyncio.current_task():
+                del self._joins[group]
         return None
 
     async def leave(self, group: str, channel: str, limit: float) -> None:
@@ -246,6 +253,7 @@ class Hub:
         leaves = []
         for group in groups:
             self.unconfirmed.discard(group)
+            self._joins.pop(group, None)  # whoever joins again has another channel, and call
             channel = self._uplink.close(group)
             if channel is not None:
                 leaves.append((group, channel))
@@ -307,15 +315,17 @@ class Hub:
 
     async def clear(self) -> None:
         """Forget all but the channels of live connections, and end what nobody needs then."""
-        self.directory.clear()
-        self.unconfirmed.clear()
-        self._receivers.stop_lingering()
-        await self._uplink.stop()
         supervisor = self._supervisor
+        leaves = self._close(tuple(self.directory.groups))
+        self.directory.clear()
+        self._receivers.stop_lingering()
+        if supervisor is not None:
+            await supervisor.discard_all(leaves, self._loop.time() + CLEAR_TIMEOUT)
+        await self._uplink.stop()
         if self._is_idle:
             self._supervisor = None
             if supervisor is not None:
-                await supervisor.leave(self, self._loop.time() + 1.0)
+                await supervisor.leave(self, self._loop.time() + CLEAR_TIMEOUT)
             return
         self._enter()
         for channel in self.directory.channels:
