@@ -93,34 +93,43 @@ class Intake:
             except Exception as error:  # noqa: BLE001  # a server's receive should not raise
                 self._owner.receive_failed(error)
                 return
-            if message["type"] == "websocket.receive":
-                self.last_heard = self._loop.time()
-                self.received += 1
-                text = message.get("text")
-                if self.sift is not None and text and text[0] in self.marks:
-                    sifted = self.sift(message)
-                    if isinstance(sifted, str):
-                        if sifted:
-                            self._owner.answer(sifted)
-                        sifted_out += 1
-                        if sifted_out % FAIR_SHARE == 0:
-                            await asyncio.sleep(0)
-                        continue
-                    message = sifted
-            elif message["type"] == "websocket.disconnect":
-                self._owner.client_left(message)
+            is_read = self._take_in(message)
+            del message  # while nothing comes, nothing of the last frame is kept
+            if is_read is None:
                 return
-            if self._is_discarding:
-                continue
-            taker = self._taker
-            if taker is not None and not taker.done():
-                # Somebody waits, so nothing else does: past the inbox, from hand to hand.
-                self._taker = None
-                self.took_event = False
-                taker.set_result(message)
-            else:
-                self._inbox.put(message)
-                self._wake()
+            if not is_read:
+                sifted_out += 1
+                if sifted_out % FAIR_SHARE == 0:
+                    await asyncio.sleep(0)
+
+    def _take_in(self, message: Message) -> bool | None:
+        """Queue what the client sent, if it is for the application; ``None`` at the end."""
+        if message["type"] == "websocket.receive":
+            self.last_heard = self._loop.time()
+            self.received += 1
+            text = message.get("text")
+            if self.sift is not None and text and text[0] in self.marks:
+                sifted = self.sift(message)
+                if isinstance(sifted, str):
+                    if sifted:
+                        self._owner.answer(sifted)
+                    return False
+                message = sifted
+        elif message["type"] == "websocket.disconnect":
+            self._owner.client_left(message)
+            return None
+        if self._is_discarding:
+            return True
+        taker = self._taker
+        if taker is not None and not taker.done():
+            # Somebody waits, so nothing else does: past the inbox, from hand to hand.
+            self._taker = None
+            self.took_event = False
+            taker.set_result(message)
+        else:
+            self._inbox.put(message)
+            self._wake()
+        return True
 
     async def wait_for_layer_room(self) -> None:
         """Wait until the last event of the layer has been taken."""

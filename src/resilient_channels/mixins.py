@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from asgiref.sync import markcoroutinefunction
 from channels.consumer import AsyncConsumer
 
 from . import compat
@@ -18,7 +20,7 @@ from .traits import Traits, read_traits
 from .turns import collect_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Coroutine, Iterator, Mapping
 
     from .core.outcomes import SendOutcome
 
@@ -88,27 +90,31 @@ class _Mixin:
         """The handle on this connection."""
         return Handle(self._resilient_driver)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    # Returns a coroutine instead of being one: a connection keeps it as long as it lives.
+    @markcoroutinefunction
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """The ASGI application. Scopes other than ``websocket`` are not touched."""
         call: Any = super().__call__  # type: ignore[misc]
+        given: tuple[Any, Any, Any] | None = (scope, receive, send)
         if scope["type"] != "websocket":
-            await call(scope, receive, send)
-            return
-        outer = find_outer(receive, send)
-        if outer is not None:
+            given = None
+        elif asyncio._get_running_loop() is None:
+            return self._call_later(scope, receive, send)
+        elif (outer := find_outer(receive, send)) is not None:
             given = outer.step_aside(scope, receive, send)
-            if given is None:
-                await call(scope, receive, send)
-                return
-            scope, receive, send = given
+        if given is None:
+            return call(scope, receive, send)  # type: ignore[no-any-return]
         cls = type(self)
-        driver = Driver(self, cls._resilient_traits, scope, receive, send, get_policies(cls))
+        driver = Driver(self, cls._resilient_traits, *given, get_policies(cls))
         self._resilient_driver = driver
         if cls._resilient_traits.owns_call:
-            await driver.run_consumer()
-        else:
-            self.dispatch = driver.dispatch
-            await driver.run(partial(call, driver.scope, driver.receive, driver.gate.send))
+            return driver.run_consumer()
+        self.dispatch = driver.dispatch
+        return driver.run(partial(call, driver.scope, driver.receive, driver.gate.send))
+
+    async def _call_later(self, *given: Any) -> None:
+        """For a caller who has no event loop yet."""
+        await self(*given)
 
 
 def find_consumers() -> Iterator[type]:

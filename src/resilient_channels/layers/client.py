@@ -17,7 +17,7 @@ from .reading import read
 from .supervision import get_supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from ..core.policies import LayerPolicy
 
@@ -109,14 +109,14 @@ class LayerClient(PatientClient):
             return await self._consumer.next_layer_event()
         return await self._layer.receive(channel)
 
-    async def read_supervised(self, events: Events) -> None:
+    def read_supervised(self, events: Events) -> Coroutine[Any, Any, None]:
         """Read events until the consumer leaves, however often the layer fails meanwhile."""
 
         def put(event: Mapping[str, Any]) -> None:
             self._supervisor.note_arrival()
             events.put_event(event)
 
-        await read(
+        return read(
             self._receive_one,
             put,
             watch=self._supervisor,

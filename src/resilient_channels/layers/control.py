@@ -32,6 +32,14 @@ class Control:
         self._tasks: set[asyncio.Task[None]] = set()
         self.groups: set[str] = set()
 
+    def joined(self, group: str) -> None:
+        """The control group was opened."""
+        self.groups.add(group)
+
+    def left(self, group: str) -> None:
+        """The control group was closed."""
+        self.groups.discard(group)
+
     async def get(self) -> Mapping[str, Any]:
         """Nobody receives from here."""
         raise NotImplementedError

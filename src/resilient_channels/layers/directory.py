@@ -13,7 +13,7 @@ from ..observers import notify
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     Event = Mapping[str, Any]
 
@@ -35,8 +35,10 @@ class Box(Protocol):
         groups: The groups that the channel is in.
     """
 
-    groups: set[str]
-
+    @property
+    def groups(self) -> Collection[str]: ...
+    def joined(self, group: str, /) -> None: ...
+    def left(self, group: str, /) -> None: ...
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None: ...
     def put(self, event: Event, /) -> bool: ...
@@ -78,7 +80,7 @@ class Directory:
         if members is None:
             members = self.groups[group] = {}
         members[channel] = box
-        box.groups.add(group)
+        box.joined(group)
         return is_first
 
     def leave(self, group: str, channel: str) -> bool:
@@ -87,7 +89,7 @@ class Directory:
         box = members.pop(channel, None)
         if box is None:
             return False
-        box.groups.discard(group)
+        box.left(group)
         if members:
             return False
         del self.groups[group]
@@ -99,12 +101,11 @@ class Directory:
 
     def clear(self) -> None:
         """Forget everything but the channels of live connections, who are in no group then."""
-        for members in self.groups.values():
+        for group, members in self.groups.items():
             for box in members.values():
-                box.groups.clear()
+                box.left(group)
         self.groups.clear()
         for channel, box in list(self.channels.items()):
-            box.groups.clear()
             if isinstance(box, Mailbox):
                 del self.channels[channel]
 

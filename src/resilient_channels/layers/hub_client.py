@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .resilient import ResilientChannelLayer
 
+FEW = 8
+"""Groups that are kept in a tuple; more are kept in a set."""
+
 
 class HubClient(PatientClient):
     """One consumer's use of a :class:`ResilientChannelLayer`; the box of its channel.
@@ -37,7 +40,8 @@ class HubClient(PatientClient):
         self._capacity = 0
         self.loop: asyncio.AbstractEventLoop | None = self._loop
         self.channel: str | None = None
-        self.groups: set[str] = set()
+        # A set takes more than most consumers' groups.
+        self.groups: tuple[str, ...] | set[str] = ()
 
     @property
     def is_down(self) -> bool:
@@ -71,6 +75,21 @@ class HubClient(PatientClient):
         if channel == self.channel:
             return await self.get()
         return await self._layer.receive(channel)
+
+    def joined(self, group: str) -> None:
+        """The consumer was put into *group*."""
+        if isinstance(self.groups, set):
+            self.groups.add(group)
+        elif group not in self.groups:
+            groups = (*self.groups, group)
+            self.groups = groups if len(groups) <= FEW else set(groups)
+
+    def left(self, group: str) -> None:
+        """The consumer was taken out of *group*."""
+        if isinstance(self.groups, set):
+            self.groups.discard(group)
+        else:
+            self.groups = tuple(other for other in self.groups if other != group)
 
     # --- what its directory asks of a box ------------------------------------------------------
 

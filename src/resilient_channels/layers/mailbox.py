@@ -34,6 +34,14 @@ class Mailbox:
         self.groups: set[str] = set()
         self._used_at = time.monotonic()
 
+    def joined(self, group: str) -> None:
+        """The channel was put into *group*."""
+        self.groups.add(group)
+
+    def left(self, group: str) -> None:
+        """The channel was taken out of *group*."""
+        self.groups.discard(group)
+
     def put(self, event: Mapping[str, Any]) -> bool:
         """Add an event; false if there is no room for it."""
         with self._lock:
