@@ -37,6 +37,7 @@ ANOTHER_VALUE: dict[tuple[str, str], tuple[Any, Any]] = {
     ("LAYER", "deadline"): (1.0, 2.0),
     ("LAYER", "probe"): (1.0, 2.0),
     ("LAYER", "hold"): (60, 120.0),
+    ("LAYER", "pending"): (10, 0),
     ("TEARDOWN", "timeout"): (1.0, 2.0),
 }
 

@@ -28,7 +28,7 @@ def test_the_public_names_are_the_promised_ones():
         AsyncResilientJsonWebsocketConsumer ResilientWebsocketConsumer
         ResilientJsonWebsocketConsumer on_disconnect DisconnectInfo DisconnectKind Initiator
         CloseCode SendOutcome ConnectionClosed LayerUnavailable ResilientChannelsError
-        ResilientMiddleware
+        ResilientMiddleware safe_group_send broadcast notify
     """
 
     assert set(EXPORTED) == set(promised.split())
@@ -136,7 +136,9 @@ def test_only_a_few_names_are_taken_on_a_consumer(cls: type, base: type):
         "safe_close",
         "resilience",
         "resilient",
-        "channel_layer",  # which Channels sets on the instance
+        # These Channels sets on the instance.
+        "channel_layer",
+        "channel_receive",
     }
 
 

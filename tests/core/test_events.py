@@ -30,6 +30,8 @@ PUBLISHED = {
     "layer.membership_lost": "WARNING",
     "layer.join_failed": "WARNING",
     "layer.call_failed": "INFO",
+    "layer.overflow": "WARNING",
+    "notify.failed": "WARNING",
 }
 
 RECORD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}

@@ -34,7 +34,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "bad_input_reply": None,
         "error_reply": None,
     },
-    "LAYER": {"deadline": 5.0, "probe": 5.0, "hold": None},
+    "LAYER": {"deadline": 5.0, "probe": 5.0, "hold": None, "pending": 1000},
     "TEARDOWN": {"timeout": 8.0},
 }
 
@@ -56,7 +56,12 @@ SECONDS_OR_OFF = [
     ("HANDSHAKE", "timeout"),
     ("LAYER", "hold"),
 ]
-COUNTS = [("INBOX", "frames", 1), ("INBOX", "bytes", 1), ("ERRORS", "budget", 0)]
+COUNTS = [
+    ("INBOX", "frames", 1),
+    ("INBOX", "bytes", 1),
+    ("ERRORS", "budget", 0),
+    ("LAYER", "pending", 0),
+]
 TEXTS = [
     ("HEARTBEAT", "ping"),
     ("HEARTBEAT", "pong"),
