@@ -30,6 +30,7 @@ from .core.disconnects import ServerDialect
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from concurrent.futures import Executor
+    from contextvars import Context
     from types import CodeType, TracebackType
 
 InputFault = Literal["json", "no text", "empty"]
@@ -120,13 +121,18 @@ def restore_executor(executor: Any) -> None:
 # --- tasks -----------------------------------------------------------------------------------
 
 
+CAN_START_EAGERLY = sys.version_info >= (3, 12)
+
+
 def start_eagerly(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, None],
+    context: Context | None = None,
 ) -> asyncio.Task[None]:
     """Start a task; from Python 3.12 on it runs at once, up to its first wait."""
     if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    return loop.create_task(coroutine)
+        return asyncio.Task(coroutine, loop=loop, context=context, eager_start=True)
+    return loop.create_task(coroutine, context=context)
 
 
 def find_executor(loop: AbstractEventLoop, *, is_enclosed: bool) -> Executor | None:

@@ -244,6 +244,10 @@ class Connection:
         """A frame was not written because the connection is over."""
         notify(events.SendDropped(**self.who))
 
+    def forward_failed(self, error: Exception) -> None:
+        """The server refused a frame that no handler waits for."""
+        self.tell_step(f"the server refused a frame: {type(error).__name__}")
+
     def send_timed_out(self, deadline: float) -> None:
         """The server did not take a frame in time: the peer does not read."""
         event = events.SendTimedOut(**self.who, deadline=deadline)
@@ -315,8 +319,12 @@ class Connection:
     def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that fills the intake until the cleanup ends it."""
         task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
-        self.readers = (*(reader for reader in self.readers if not reader.done()), task)
+        self.end_with(task)
         return task
+
+    def end_with(self, task: asyncio.Task[None]) -> None:
+        """Let the cleanup end *task*, too."""
+        self.readers = (*(reader for reader in self.readers if not reader.done()), task)
 
 
 def find_outer(receive: object, send: object) -> Connection | None:

@@ -42,12 +42,13 @@ class Driver(Connection):
 
     Attributes:
         was_connected: Whether the consumer was ever given ``websocket.connect``.
+        forwarding: A broadcast's frame that the server does not take at once.
         has_failed: Whether a handler has failed since old database connections were closed.
     """
 
     __slots__ = (
-        "_dispatch", "_failures", "_tasks", "consumer", "has_failed", "layer", "traits",
-        "was_connected",
+        "_dispatch", "_failures", "_tasks", "consumer", "forwarding", "has_failed", "layer",
+        "traits", "was_connected",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Driver(Connection):
         self.traits = traits
         self.was_connected = False
         self.has_failed = False
+        self.forwarding: asyncio.Task[None] | None = None
         self.layer = LayerSide(self)
         # Made when they are needed: most connections never fail and have no tasks.
         self._failures: FailureHandler | None = None
@@ -144,8 +146,10 @@ class Driver(Connection):
     # --- handling ------------------------------------------------------------------------------
 
     async def _handle(self, message: Message, *, from_layer: bool) -> None:
+        if self.forwarding is not None:
+            await asyncio.wait({self.forwarding})
         if type(message) is Frame:
-            await self._forward(message)
+            await self.gate.forward(message)
             return
         if from_layer and not await self._admits(message):
             return
@@ -176,12 +180,20 @@ class Driver(Connection):
             turn.is_over = True
             self.handling = None
 
-    async def _forward(self, frame: Frame) -> None:
-        """Pass on a broadcast's frame, that no handler has to make."""
-        try:
-            await self.gate.forward(frame)
-        except Exception as error:  # noqa: BLE001  # the server's own
-            self.failures.report_bug(error, frame)
+    def push(self, frame: Message) -> None:
+        """Pass on a broadcast's frame at once, beside a consumer that has nothing to do.
+
+        The server's ``send`` gets a task of its own, as some rely on one. It seldom waits: then
+        what comes next waits for it, too.
+        """
+        forwarding = compat.start_eagerly(self.loop, self.gate.forward(frame), self._context)
+        if not forwarding.done():
+            self.forwarding = forwarding
+            self.end_with(forwarding)
+            forwarding.add_done_callback(self._forwarded)
+
+    def _forwarded(self, forwarding: asyncio.Task[None]) -> None:
+        self.forwarding = None
 
     async def _admits(self, event: Message) -> bool:
         """Whether an event of the layer may be dispatched; a few types may not."""

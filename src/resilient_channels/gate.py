@@ -35,6 +35,7 @@ class Owner(Protocol):
     def excuses_sender(self) -> bool: ...
     def last_heard(self) -> float: ...
     def send_dropped(self) -> None: ...
+    def forward_failed(self, error: Exception) -> None: ...
     def send_timed_out(self, deadline: float) -> None: ...
 
 
@@ -109,8 +110,19 @@ class SendGate:
         return await self._write({"type": "websocket.send", "text": text})
 
     async def forward(self, frame: Mapping[str, Any]) -> None:
-        """Write a finished frame that nobody waits for; count it, if the connection is over."""
-        if self._link.state is State.OPEN and await self._write(frame) is SendOutcome.SENT:
+        """Write a finished frame that nobody waits for; nothing is raised, all is counted."""
+        outcome = SendOutcome.CLOSED
+        if self._link.state is State.OPEN:
+            # What _write does, in one coroutine: a broadcast comes here for each of its members.
+            try:
+                waiting = blocking.begin(self._send(frame))
+                outcome = SendOutcome.SENT if waiting is None else await self._wait(*waiting)
+            except Exception as error:  # noqa: BLE001  # sorted there
+                try:
+                    outcome = self._failed(error)
+                except Exception as refusal:  # noqa: BLE001  # the server's own
+                    self.owner.forward_failed(refusal)
+        if outcome is SendOutcome.SENT:
             self._link.sent += 1
         else:
             self._link.unsent += 1

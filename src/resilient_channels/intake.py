@@ -80,6 +80,11 @@ class Intake:
     def __len__(self) -> int:
         return len(self._inbox)
 
+    def is_waiting(self) -> bool:
+        """Whether somebody waits for the next message, and nothing has come."""
+        taker = self._taker
+        return taker is not None and not taker.done()
+
     # --- filling -------------------------------------------------------------------------------
 
     async def read_client(self) -> None:

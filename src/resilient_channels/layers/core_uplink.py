@@ -153,7 +153,7 @@ class CoreUplink:
             reader.cancel()
         self._readers.clear()
 
-    def _route(self, received: tuple[str | list[str], Mapping[str, Any]]) -> None:
+    async def _route(self, received: tuple[str | list[str], Mapping[str, Any]]) -> None:
         """Hand a message to those it names: one channel, or several of one group at once."""
         names, event = received
         directory = self._hub.directory
@@ -162,7 +162,7 @@ class CoreUplink:
         if len(names) == 1:
             target = self._lines.get(names[0])
             if isinstance(target, str):
-                self._hub.deliver(target, event)
+                await self._hub.deliver(target, event)
                 return
         boxes: list[Box] = []
         for name in names:
@@ -173,7 +173,8 @@ class CoreUplink:
                 target(event)
             elif (box := directory.channels.get(name)) is not None:
                 boxes.append(box)
-        directory.deliver_once(boxes, event)
+        # Once each, however often it is named.
+        await directory.fan_out_to(tuple(dict.fromkeys(boxes)), event)
 
 
 class LineEar:

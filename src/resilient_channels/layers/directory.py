@@ -13,9 +13,12 @@ from ..observers import notify
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     Event = Mapping[str, Any]
+
+AT_ONCE = 200
+"""Members that are served before others get their turn: some milliseconds' work."""
 
 DESERTED = 600.0
 """Seconds after which nobody is told any more that a channel overflows: its consumer has gone."""
@@ -127,14 +130,24 @@ class Directory:
     # --- events --------------------------------------------------------------------------------
 
     def deliver(self, group: str, event: Event) -> None:
-        """Give every member of *group* a copy of *event*."""
+        """Give every member of *group* a copy of *event*, all at once."""
         members = self.groups.get(group)
         if members:
-            self._hand_out(tuple(members.values()), event)
+            self._hand_out(tuple(members.values()), *_read(event))
 
-    def deliver_once(self, members: Iterable[Box], event: Event) -> None:
-        """Give *event* to each of *members* once, however often it is named."""
-        self._hand_out(tuple(dict.fromkeys(members)), event)
+    async def fan_out(self, group: str, event: Event) -> None:
+        """As :meth:`deliver`, a crowd a part at a time, so that others get their turn."""
+        members = self.groups.get(group)
+        if members:
+            await self.fan_out_to(tuple(members.values()), event)
+
+    async def fan_out_to(self, boxes: tuple[Box, ...], event: Event) -> None:
+        """Give each of *boxes* a copy of *event*."""
+        text, event = _read(event)
+        for start in range(0, len(boxes), AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            self._hand_out(boxes[start : start + AT_ONCE], text, event)
 
     def put(self, box: Box, event: Event) -> None:
         """Give *event* to one."""
@@ -145,27 +158,19 @@ class Directory:
         if not box.is_unused(DESERTED):
             self._losses.note(box)
 
-    def _hand_out(self, boxes: tuple[Box, ...], event: Event) -> None:
+    def _hand_out(self, boxes: tuple[Box, ...], text: str | None, event: Event) -> None:
         here = asyncio._get_running_loop()
-        if is_broadcast(event):
-            text, event = encode(event), without_mark(event)
-            for box in boxes:
-                if box.loop is None or box.loop is here:
-                    if not box.put_frame(text, dict(event)):
-                        self._lose(box)
-                else:
-                    _call_there(box.loop, self._put_frame_there, box, text, dict(event))
-            return
         for box in boxes:
-            if box.loop is None or box.loop is here:
-                if not box.put(dict(event)):
-                    self._lose(box)
-            else:
-                _call_there(box.loop, self.put, box, dict(event))
+            loop = box.loop
+            if loop is not None and loop is not here:
+                _call_there(loop, self._hand_out, (box,), text, event)
+            elif not (box.put(dict(event)) if text is None else box.put_frame(text, event)):
+                self._lose(box)
 
-    def _put_frame_there(self, box: Box, text: str, event: Event) -> None:
-        if not box.put_frame(text, event):
-            self._lose(box)
+
+def _read(event: Event) -> tuple[str | None, Event]:
+    """The text of a broadcast's frame, made once for all members; and the ordinary event."""
+    return (encode(event), without_mark(event)) if is_broadcast(event) else (None, event)
 
 
 def put_to(box: Box, event: Event) -> bool:

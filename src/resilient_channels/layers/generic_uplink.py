@@ -15,7 +15,7 @@ from .naming import Naming
 from .reading import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .uplink import Hub
 
@@ -58,8 +58,8 @@ class GenericUplink:
     def open(self, group: str) -> None:
         """Give *group* a channel, and listen there."""
 
-        def put(event: Mapping[str, Any]) -> None:
-            self._hub.deliver(group, event)
+        def put(event: Mapping[str, Any]) -> Awaitable[None]:
+            return self._hub.deliver(group, event)
 
         def named() -> None:
             self._hub.channel_named(group)
@@ -138,7 +138,7 @@ class Line:
         self,
         layer: Any,
         hub: Hub,
-        put: Callable[[Mapping[str, Any]], None],
+        put: Callable[[Mapping[str, Any]], Awaitable[None] | None],
         named: Callable[[], None] | None = None,
         channel: str | None = None,
     ) -> None:
@@ -181,9 +181,9 @@ class Line:
         me = asyncio.current_task()
         supervisor = self._hub.get_supervisor()
 
-        def put(event: Mapping[str, Any]) -> None:
+        def put(event: Mapping[str, Any]) -> Awaitable[None] | None:
             supervisor.note_arrival()
-            self._put(event)
+            return self._put(event)
 
         await read(
             self._receive,

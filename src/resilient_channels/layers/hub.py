@@ -120,11 +120,11 @@ class Hub:
         if group in self.unconfirmed:
             self.get_supervisor().join_later(self)
 
-    def deliver(self, group: str, event: Mapping[str, Any]) -> None:
+    async def deliver(self, group: str, event: Mapping[str, Any]) -> None:
         """A message for *group* has arrived."""
         if self._supervisor is not None:
             self._supervisor.note_arrival()
-        self.directory.deliver(group, event)
+        await self.directory.fan_out(group, event)
 
     # --- channels ------------------------------------------------------------------------------
 

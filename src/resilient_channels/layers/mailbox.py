@@ -54,7 +54,7 @@ class Mailbox:
 
     def put_frame(self, text: str, event: Mapping[str, Any]) -> bool:
         """Whoever receives from here knows nothing of finished frames."""
-        return self.put(event)
+        return self.put(dict(event))
 
     async def get(self) -> Mapping[str, Any]:
         """The oldest event, now or when it comes. Cancelled, it takes none."""

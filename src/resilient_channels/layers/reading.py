@@ -24,7 +24,7 @@ class Watch(Protocol):
 
 async def read(
     receive: Callable[[], Awaitable[Any]],
-    put: Callable[[Any], None],
+    put: Callable[[Any], Awaitable[None] | None],
     *,
     watch: Watch,
     until: Callable[[], bool],
@@ -62,12 +62,14 @@ async def read(
         else:
             failures = 0
             backoff.reset()
-            put(event)
+            handed = put(event)
+            if handed is not None:
+                await handed
 
 
 async def read_anyway(
     receive: Callable[[], Awaitable[Any]],
-    put: Callable[[Any], None],
+    put: Callable[[Any], Awaitable[None] | None],
     *,
     until: Callable[[], bool],
     wake: asyncio.Event | None = None,
@@ -91,7 +93,9 @@ async def read_anyway(
                 await wait_for(wake, pause)
         else:
             backoff.reset()
-            put(event)
+            handed = put(event)
+            if handed is not None:
+                await handed
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> bool:

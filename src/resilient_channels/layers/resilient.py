@@ -218,7 +218,9 @@ class ResilientChannelLayer(BaseChannelLayer):
         """As :meth:`group_send`, for an event that may be a broadcast's."""
         self.require_valid_group_name(group)
         if self.upstream is None:
-            self._own.deliver(group, deepcopy(event))
+            await self._own.fan_out(group, deepcopy(event))
+            # As with a broker, the sender waits: who sends again and again lets others receive.
+            await asyncio.sleep(0)
         else:
             serve = partial(self._serve_ours, group, event)
             await self.get_hub().call("group_send", limit, group, event, in_outage=serve)

@@ -6,6 +6,7 @@ import asyncio
 from random import random
 from typing import TYPE_CHECKING, Any
 
+from .. import compat
 from ..core.codes import CloseCode
 from ..core.disconnects import DisconnectKind
 from ..core.frames import Frame
@@ -102,9 +103,14 @@ class LayerSide:
 
     def offer_frame(self, text: str, event: Mapping[str, Any], capacity: int) -> bool:
         """Queue a finished frame, or *event* for a consumer that makes its own."""
-        if self._driver.traits.takes_frames:
-            event = Frame(type="websocket.send", text=text)
-        return self._driver.intake.offer_event(event, capacity)
+        driver = self._driver
+        if not driver.traits.takes_frames:
+            return driver.intake.offer_event(dict(event), capacity)
+        frame = {"type": "websocket.send", "text": text}
+        if compat.CAN_START_EAGERLY and driver.forwarding is None and driver.intake.is_waiting():
+            driver.push(frame)
+            return True
+        return driver.intake.offer_event(Frame(frame), capacity)
 
     def layer_event(self, event: Mapping[str, Any]) -> None:
         """An outage began or ended: tell a consumer that has a handler for it."""
