@@ -3,7 +3,8 @@
 WebSockets: ``/plain/async/``, ``/plain/sync/``, ``/resilient/async/``, ``/resilient/sync/``.
 HTTP, JSON: ``/state?id=...`` one connection's record; ``/note?id=...&event=...`` the same, with
 that event written down first; ``/cancel?id=...`` cancels its application; ``/crowd?name=...`` the
-records of many as one.
+records of many as one; ``/tell?side=...&group=...&text=...`` says something to a group, as a
+synchronous view does on that side, and what came of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tour.settings")
 django.setup()
 
-from channels.layers import get_channel_layer  # noqa: E402 - after Django's set-up
+from asgiref.sync import async_to_sync, sync_to_async  # noqa: E402 - after Django's set-up
+from channels.layers import get_channel_layer  # noqa: E402
+
+from resilient_channels import notify  # noqa: E402
 
 from . import recording, subjects  # noqa: E402
 
@@ -40,6 +44,9 @@ async def application(scope: MutableMapping[str, Any], receive: Receive, send: S
     """Serve a consumer under test, or tell what became of one."""
     if scope["type"] == "websocket":
         await recording.Recorded(ROUTES[scope["path"]])(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"] == "/tell":
+        query = dict(parse_qsl(scope["query_string"].decode()))
+        await _answer(send, await sync_to_async(_tell)(query))
     elif scope["type"] == "http":
         await _answer(send, _look(scope))
     else:
@@ -57,6 +64,17 @@ def _look(scope: MutableMapping[str, Any]) -> dict[str, Any]:
         record.note(query["event"])
     tasks = len(asyncio.all_tasks())
     return {**record.as_json(), "members": _members(record.group), "tasks": tasks}
+
+
+def _tell(query: dict[str, str]) -> dict[str, str]:
+    message = {"type": "chat.message", "text": query["text"]}
+    try:
+        if query["side"] == "resilient":
+            return {"outcome": notify(query["group"], message).value}
+        async_to_sync(get_channel_layer().group_send)(query["group"], message)
+    except Exception as error:  # noqa: BLE001 - what it is, is what the row is about
+        return {"raised": type(error).__name__}
+    return {"outcome": "returned"}
 
 
 def _members(group: str) -> int:

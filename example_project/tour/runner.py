@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Report = Callable[[str, "Row"], None]
 
 APPLICATION = "tour.asgi:application"
+HUB = "resilient_channels.layers.ResilientChannelLayer"
 SIDES: tuple[Side, Side] = ("plain", "resilient")
 # More would measure the machine: every fault means several processes that are busy.
 FAULTS_AT_ONCE = 8
@@ -104,15 +105,18 @@ async def _stage(
     environment = {}
     if layer != "memory":
         broker = await stack.enter_async_context(Broker(tls=layer == "redis-tls"))
-        environment["TOUR_LAYERS"] = json.dumps(layer_settings(layer, broker))
+        settings = layer_settings(layer, broker)
+        if layer == "redis-hub" and side == "resilient":
+            settings = {"BACKEND": HUB, "CONFIG": settings}
+        environment["TOUR_LAYERS"] = json.dumps(settings)
     process = Server(server, APPLICATION, environment=environment)
     return Stage(await stack.enter_async_context(process), side, broker, lengths)
 
 
 def layer_settings(layer: Layer, broker: Broker) -> dict[str, Any]:
-    """Return the channel layer's settings; both sides run with the same."""
+    """Return the settings of the channel layer; the resilient side may have a hub around it."""
     host = dict(broker.host)
-    if layer == "redis":
+    if layer in ("redis", "redis-hub"):
         # Otherwise redis-py 8 would end a plain consumer every 5 s, whatever the fault.
         host["socket_timeout"] = None
     return {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [host]}}

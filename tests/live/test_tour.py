@@ -21,7 +21,8 @@ FAULTS = {
     "close-no-code", "redis-killed", "redis-client-kill", "redis-flushall", "redis-frozen",
     "redis-idle", "redis-tls-lost", "frozen-idle", "frozen-in-handler", "frozen-in-handler-sync",
     "frozen-flooded", "silent-link", "live-in-handler", "live-in-handler-sync", "loop-blocked",
-    "breakpoint", "process-stopped",
+    "breakpoint", "process-stopped", "hub-redis-killed", "hub-redis-client-kill",
+    "hub-redis-flushall", "hub-redis-frozen", "hub-view",
 }  # fmt: skip
 SEED = "Error UNKNOWN while writing to socket. Connection lost."
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from ..stage import Stage
 
 # Which channel layer a fault needs: the in-memory one, or a Redis of its own, with hosts that
-# name no timeout, or with everything at its default, or over TLS.
-Layer = Literal["memory", "redis", "redis-defaults", "redis-tls"]
+# name no timeout, or with everything at its default, or over TLS; or, on the resilient side only,
+# the library's layer around that of the plain side.
+Layer = Literal["memory", "redis", "redis-defaults", "redis-tls", "redis-hub"]
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,7 @@ class CoreUplink:
             lambda: compat.receive_single(self._layer, queue),
             self._route,
             until=lambda: self._readers.get(queue) is not me,
+            failed=lambda: self._hub.get_supervisor().alarm(),
             wake=self._wake,
             cap=RETRY_CAP,
         )

@@ -221,18 +221,29 @@ class Membership:
         return left
 
     async def _join(self, member: Member, group: str, channel: str) -> BaseException | None:
-        if not self._is_wanted(member, group):
-            member.unconfirmed.discard(group)
+        if not self._is_wanted(member, group, channel):
+            if group not in member.groups:
+                member.unconfirmed.discard(group)
             return None
-        error = await self._call(self._layer.group_add, group, channel)
+        try:
+            error = await self._call(self._layer.group_add, group, channel)
+        except asyncio.CancelledError:
+            if not self._is_wanted(member, group, channel):
+                self.discard_later(group, channel)  # the layer may have taken it
+            raise
         if error is None:
-            member.unconfirmed.discard(group)
-            if not self._is_wanted(member, group):
+            if self._is_wanted(member, group, channel):
+                member.unconfirmed.discard(group)
+            else:
                 self.discard_later(group, channel)  # it left while we were joining
         return error
 
-    def _is_wanted(self, member: Member, group: str) -> bool:
-        return group in member.groups and member in self._members
+    def _is_wanted(self, member: Member, group: str, channel: str) -> bool:
+        return (
+            group in member.groups
+            and member.channel_for(group) == channel
+            and member in self._members
+        )
 
     async def _discard(self, group: str, channel: str) -> BaseException | None:
         error = await self._call(self._layer.group_discard, group, channel)

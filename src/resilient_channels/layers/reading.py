@@ -72,19 +72,22 @@ async def read_anyway(
     put: Callable[[Any], Awaitable[None] | None],
     *,
     until: Callable[[], bool],
+    failed: Callable[[], None] | None = None,
     wake: asyncio.Event | None = None,
     cap: float = 1.0,
 ) -> None:
     """As :func:`read`, for those by whom it is found out how the layer is.
 
-    They cannot wait until it is known to be up: they go on trying, after pauses of up to *cap*
-    seconds, which *wake* cuts short.
+    They cannot wait until it is known to be up: they tell of each failure, and go on trying, after
+    pauses of up to *cap* seconds, which *wake* cuts short.
     """
     backoff = Backoff(cap=cap)
     while not until():
         try:
             event = await receive()
         except Exception:  # noqa: BLE001  # idle timeouts of redis-py among them
+            if failed is not None:
+                failed()
             pause = backoff.next_delay(random())
             if wake is None:
                 await asyncio.sleep(pause)

@@ -40,6 +40,9 @@ LOST_PROBES_FOR_RESTART = 2
 LONELY_ROUNDS = 20
 """How often a discard that fails is tried again after the last consumer has left."""
 
+LAST_WORDS = 1.0
+"""Seconds that each of the last calls may take."""
+
 STALL_SECONDS = 1.0
 """A probe that fails this late met a layer that hangs; asking it again would take as long."""
 
@@ -221,8 +224,12 @@ class Supervisor:
             _forget(self)
             self._answer(False)
             orphans = self.membership.take_leaves()
+            if orphans and not self.is_down:
+                # What was cut off in the middle: the layer may have taken it.
+                left = await self.membership.discard_now(orphans, loop.time() + LAST_WORDS)
+                orphans = {leave: None for leave in orphans if leave in left}
             if self._canary is not None:
-                orphans |= await self._canary.stop(1.0)
+                orphans |= await self._canary.stop(LAST_WORDS)
             keep_orphans(self.layer, orphans)
 
     def _has_last_words(self) -> bool:
