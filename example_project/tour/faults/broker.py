@@ -34,22 +34,14 @@ async def killed(stage: Stage) -> Facts:
     echoes = await _echoing(crowd)
     await asyncio.sleep(max(0.0, down - time.monotonic()))
     await broker.restart()
-    facts = await recovery(crowd)
-    log = await _log_with(stage, "layer.up ", 5.0)
+    facts = await recovery(crowd, until_logged="layer.up ")
+    log = stage.server.log_text()
     facts.extra |= {
         "echoed_meanwhile": echoes,
         "downs": log.count("layer.down "),
         "ups": log.count("layer.up "),
     }
     return facts
-
-
-async def _log_with(stage: Stage, text: str, deadline: float) -> str:
-    """Return the server's log, once *text* is in it: a group may hear before all is well."""
-    give_up = time.monotonic() + deadline
-    while text not in (log := stage.server.log_text()) and time.monotonic() < give_up:
-        await asyncio.sleep(0.05)
-    return log
 
 
 async def cut(stage: Stage) -> Facts:
@@ -181,8 +173,11 @@ async def _newcomer(stage: Stage, crowd: Sequence[Connection]) -> tuple[Connecti
     return joined, round(time.monotonic() - began, 1)
 
 
-async def recovery(crowd: Sequence[Connection]) -> Facts:
-    """Measure who is still there, and how long it takes until all of those hear the group."""
+async def recovery(crowd: Sequence[Connection], until_logged: str | None = None) -> Facts:
+    """Measure who is still there, and how long it takes until all of those hear the group.
+
+    They stay until *until_logged* is in the resilient side's log: it may serve its own early.
+    """
     began = time.monotonic()
     alive = await _alive(crowd)
     hearing, seconds, number = 0, 0.0, 0
@@ -191,6 +186,8 @@ async def recovery(crowd: Sequence[Connection]) -> Facts:
         hearing = await _say_and_hear(alive, f"after {number}", 1.0)
         seconds = time.monotonic() - began
         alive = await _alive(alive)
+    if alive and until_logged is not None:
+        await _logged(alive[0].stage, until_logged)
     for each in alive:
         await each.leave()
     facts = await conclusion(crowd)
@@ -198,6 +195,14 @@ async def recovery(crowd: Sequence[Connection]) -> Facts:
     if alive and hearing == len(alive):
         facts.seconds = round(seconds, 1)
     return facts
+
+
+async def _logged(stage: Stage, text: str) -> None:
+    give_up = time.monotonic() + RECOVERED_BY
+    while stage.side == "resilient" and text not in stage.server.log_text():
+        if time.monotonic() > give_up:
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _alive(crowd: Sequence[Connection]) -> list[Connection]:
