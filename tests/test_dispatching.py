@@ -12,7 +12,7 @@ from channels.consumer import AsyncConsumer, SyncConsumer
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
-from resilient_channels import AsyncResilientMixin, compat, dispatching
+from resilient_channels import AsyncResilientMixin, ResilientMixin, compat, dispatching
 from resilient_channels.dispatching import find_dispatch
 from support.loop import run
 
@@ -155,6 +155,8 @@ def test_channels_own_dispatch_is_replaced(base: type):
 
 @pytest.mark.parametrize("base", [SyncConsumer, WebsocketConsumer])
 def test_a_synchronous_one_is_not_for_its_handlers_are_in_the_thread(base: type):
+    assert not compat.has_channels_dispatch(base())
+    assert not compat.has_channels_dispatch(type("Chat", (ResilientMixin, base), {})())
     assert not is_ours(base())
 
 
