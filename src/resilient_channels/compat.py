@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 from asgiref.current_thread_executor import CurrentThreadExecutor
 from asgiref.sync import AsyncToSync, SyncToAsync
@@ -365,22 +366,30 @@ def abandon_cleaners(layer: Any) -> None:
         cleaner.cancel()
 
 
+BLOCKING_READ = 2
+"""Seconds that a read of ``channels_redis.core`` blocks under a hub."""
+
+
 def shorten_blocking_reads(layer: Any) -> None:
     """Let a read of the broker end by itself before the client's own time limit ends it by error.
 
     From redis-py 8 on that limit is 5 seconds by default, and so is the read: a message that comes
     just then is lost.
     """
-    limits = [
-        float(limit)
-        for host in layer.hosts
-        if isinstance(limit := host.get("socket_timeout"), int | float) and limit > 0
-    ]
+    limits = [limit for host in layer.hosts if (limit := _read_socket_timeout(host)) > 0]
     layer.brpop_timeout = max(1, int(min([BLOCKING_READ * 2.0, *limits]) / 2))
 
 
-BLOCKING_READ = 2
-"""Seconds that a read of ``channels_redis.core`` blocks under a hub."""
+def _read_socket_timeout(host: Mapping[str, Any]) -> float:
+    """The time limit of one host's client; 0 if there is none, or the client's default."""
+    address = host.get("address")
+    query = parse_qs(urlsplit(address).query) if isinstance(address, str) else {}
+    # The URL has the last word, as in redis-py.
+    [limit] = query.get("socket_timeout", [host.get("socket_timeout")])[-1:]
+    try:
+        return float(limit)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def find_alias(layer: object, default: str = "default") -> str:

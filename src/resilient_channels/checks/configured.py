@@ -89,11 +89,11 @@ def find_layers() -> Iterator[Layer]:
 
 
 def unwrap(hub: HubEntry) -> Layer | None:
-    """The layer that a hub wraps; ``None`` if that cannot be known, which other checks report."""
+    """The layer that a hub wraps; ``None`` if it cannot be told, which other checks report."""
     if not isinstance(hub.config, Mapping):
         return None
     backend, config = hub.config.get("BACKEND"), hub.config.get("CONFIG") or {}
-    if not isinstance(config, Mapping) or is_hub(backend):
+    if not isinstance(config, Mapping):
         return None
     return Layer(
         alias=hub.alias,

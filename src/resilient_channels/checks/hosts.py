@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-_OF_SENTINELS = ("master_name", "sentinels", "sentinel_kwargs")
-
 
 def _to_bool(text: str) -> bool:
     return text.upper() not in ("0", "F", "FALSE", "N", "NO")
@@ -17,7 +15,6 @@ def _to_bool(text: str) -> bool:
 _FROM_URL: dict[str, Callable[[str], Any]] = {
     "socket_timeout": float,
     "health_check_interval": int,
-    "protocol": int,
     "retry_on_timeout": _to_bool,
 }
 
@@ -37,7 +34,7 @@ class Host:
     @property
     def is_named(self) -> bool:
         """Whether it is reached by a host name of its own: no Unix socket, no sentinels."""
-        return bool(self.options.get("host")) and "path" not in self.options
+        return bool(self.options.get("host"))
 
     @property
     def has_sync_retry(self) -> bool:
@@ -72,9 +69,7 @@ def _read(host: Any) -> Host:
     if "address" in host:
         return _read_url(host)
     if host.get("master_name") is not None:
-        options = {key: value for key, value in host.items() if key not in _OF_SENTINELS}
-        is_tls = bool(options.pop("ssl", False)) or _is_tls_class(options)
-        return Host(options=options, is_tls=is_tls)
+        return Host(options=host, is_tls=bool(host.get("ssl")) or _is_tls_class(host))
     return Host(options=host, is_tls=_is_tls_class(host))
 
 
@@ -87,9 +82,7 @@ def _read_url(host: Mapping[str, Any]) -> Host:
     # The URL has the last word; of an option that it names twice, the first one counts.
     for key, values in parse_qs(url.query).items():
         options[key] = _convert(key, values[0])
-    if url.scheme == "unix":
-        options["path"] = url.path
-    elif url.hostname:
+    if url.scheme != "unix" and url.hostname:
         options["host"] = url.hostname
     return Host(options=options, is_tls=url.scheme == "rediss" or _is_tls_class(options))
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
-from .configured import CORE_LAYER, IN_MEMORY_LAYER, PUBSUB_LAYER, HubEntry, is_hub, path_of
+from .configured import CORE_LAYER, PUBSUB_LAYER, HubEntry, is_hub, path_of
 from .identifiers import APP
 
 OPTIONS = ("BACKEND", "CONFIG", "capacity", "expiry", "channel_capacity")
@@ -91,8 +91,6 @@ def _find_backend_messages(hub: HubEntry, backend: Any) -> Iterator[CheckMessage
             yield _error(
                 "E004", f"{where}: channels_redis is not installed.", "pip install channels_redis"
             )
-        return
-    if path == IN_MEMORY_LAYER:
         return
     # Somebody else's layer: as the first use of it would.
     if isinstance(backend, str):

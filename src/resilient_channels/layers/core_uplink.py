@@ -32,11 +32,9 @@ _numbers = count(1)
 class CoreUplink:
     """One reader for everything of this process that arrives under one prefix."""
 
-    def __init__(self, layer: Any, hub: Hub, number: int) -> None:
+    def __init__(self, layer: Any, hub: Hub) -> None:
         self._layer = layer
         self._hub = hub
-        # Two event loops that read one queue would take each other's messages.
-        self._kind = f"specific.{number}" if number else "specific"
         self._prefix = compat.find_process_prefix(layer)
         self._channels: dict[str, str] = {}
         # What is heard on a channel that is no consumer's: a group's, or a probe's.
@@ -50,6 +48,12 @@ class CoreUplink:
         """Whether *channel* is one of this process."""
         local, mark, _ = channel.partition("!")
         return bool(mark) and local.endswith(self._prefix)
+
+    @property
+    def _kind(self) -> str:
+        """What the names begin with: two loops on one queue would take each other's messages."""
+        number = self._hub.claim_number()
+        return f"specific.{number}" if number else "specific"
 
     async def new_channel(self, patience: float, *args: Any) -> str:
         """A channel name of this process. Takes no time: the layer makes it up."""

@@ -43,6 +43,7 @@ class Hub:
 
     Attributes:
         channel: None; each group has a channel of its own.
+        number: What tells this event loop from others that receive, once it does.
         directory: The members, and where their events go.
         unconfirmed: Groups that the layer may not know to be ours.
     """
@@ -50,18 +51,21 @@ class Hub:
     channel: None = None
 
     def __init__(
-        self, alias: Callable[[], str], layer: Any, policy: Callable[[], LayerPolicy], number: int
+        self,
+        alias: Callable[[], str],
+        layer: Any,
+        policy: Callable[[], LayerPolicy],
+        claim_number: Callable[[], int],
     ) -> None:
-        self.number = number
+        self.number: int | None = None
+        self._claim_number = claim_number
         self._alias = alias
         self._layer = layer
         self._policy = policy
         self._loop = asyncio.get_running_loop()
         self.directory = Directory(alias)
         is_core = compat.keeps_one_queue(layer)
-        self._uplink: Uplink = (
-            CoreUplink(layer, self, number) if is_core else GenericUplink(layer, self)
-        )
+        self._uplink: Uplink = CoreUplink(layer, self) if is_core else GenericUplink(layer, self)
         self._renewal = renewal_interval(layer, 3, LONGEST_RENEWAL)
         self._supervisor: Supervisor | None = None
         self._joins: dict[str, asyncio.Task[Exception | None]] = {}
@@ -125,6 +129,12 @@ class Hub:
         if self._supervisor is not None:
             self._supervisor.note_arrival()
         await self.directory.fan_out(group, event)
+
+    def claim_number(self) -> int:
+        """A number that no other receiving event loop of this process has."""
+        if self.number is None:
+            self.number = self._claim_number()
+        return self.number
 
     # --- channels ------------------------------------------------------------------------------
 
@@ -222,7 +232,10 @@ class Hub:
 
     async def leave(self, group: str, channel: str, limit: float) -> None:
         """Take *channel* out of *group*; what the layer does not take in time is done later."""
-        if self.directory.leave(group, channel):
+        if not self.directory.is_member(group, channel):
+            # A process without a hub may have put it there.
+            await self.leave_upstream([(group, channel)], limit)
+        elif self.directory.leave(group, channel):
             await self.leave_upstream(self._close([group]), limit)
 
     async def leave_upstream(self, leaves: Leaves, limit: float) -> None:

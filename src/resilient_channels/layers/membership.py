@@ -141,15 +141,23 @@ class Membership:
 
     def doubt_some(self, share: float) -> None:
         """Doubt the next *share* of all memberships; in turn, so that each is doubted alike."""
-        self._owed += self.count_groups() * min(share, 1.0)
+        self._owed += sum(len(member.groups) for member in self._members) * min(share, 1.0)
         while self._owed >= 1.0:
             self._owed -= 1.0
-            member, group = next(self._sweep, (None, ""))
-            if member is None:  # the round is over
-                self._sweep = self._walk()
-            elif group in member.groups and member in self._members:
+            member, group = self._next_in_turn()
+            if member is not None:
                 member.unconfirmed.add(group)
                 self._pending[member] = None
+
+    def _next_in_turn(self) -> tuple[Member | None, str]:
+        """The next membership of this round, or the first of the next one; those that ended
+        meanwhile take nobody's turn."""
+        for _ in range(2):
+            for member, group in self._sweep:
+                if group in member.groups and member in self._members:
+                    return member, group
+            self._sweep = self._walk()
+        return None, ""
 
     def _walk(self) -> Iterator[tuple[Member, str]]:
         for member in self.members():

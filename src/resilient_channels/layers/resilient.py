@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from copy import deepcopy
 from functools import partial
+from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
@@ -255,7 +256,7 @@ class ResilientChannelLayer(BaseChannelLayer):
             self._own.leave(group, channel)
             return
         home, hub = self._find_home(channel)
-        if hub is None or not hub.directory.is_member(group, channel):
+        if hub is None:
             await self.get_hub().move(group, channel, limit, is_out=True)
         elif home is asyncio.get_running_loop():
             await hub.leave(group, channel, limit)
@@ -273,7 +274,6 @@ class ResilientChannelLayer(BaseChannelLayer):
 
     async def close(self) -> None:
         """End what this event loop has to do with this layer, connections to a broker included."""
-        self._own.clear()
         if self.upstream is None:
             return
         await self.get_hub().clear()
@@ -293,11 +293,15 @@ class ResilientChannelLayer(BaseChannelLayer):
                 for other in list(self._hubs):
                     if other.is_closed():
                         del self._hubs[other]
-                taken = {hub.number for hub in self._hubs.values()}
-                number = next(n for n in range(len(taken) + 1) if n not in taken)
-                hub = Hub(self._find_alias, self.upstream, self._policy, number)
+                hub = Hub(self._find_alias, self.upstream, self._policy, self._claim_number)
                 self._hubs[loop] = hub
         return hub
+
+    def _claim_number(self) -> int:
+        """What tells one receiving event loop from the others."""
+        with self._lock:
+            taken = {hub.number for loop, hub in self._hubs.items() if not loop.is_closed()}
+        return next(number for number in count() if number not in taken)
 
     def get_directory(self) -> Directory:
         """Where the channels of the running event loop are found."""
