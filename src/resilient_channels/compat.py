@@ -377,7 +377,8 @@ def shorten_blocking_reads(layer: Any) -> None:
     just then is lost.
     """
     limits = [limit for host in layer.hosts if (limit := _read_socket_timeout(host)) > 0]
-    layer.brpop_timeout = max(1, int(min([BLOCKING_READ * 2.0, *limits]) / 2))
+    half = min([BLOCKING_READ * 2.0, *limits]) / 2
+    layer.brpop_timeout = int(half) if half >= 1 else half  # brokers before Redis 6 know no halves
 
 
 def _read_socket_timeout(host: Mapping[str, Any]) -> float:
@@ -390,6 +391,16 @@ def _read_socket_timeout(host: Mapping[str, Any]) -> float:
         return float(limit)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return 0.0
+
+
+async def close_layer(layer: Any) -> None:
+    """Close the connections that a layer has on the running event loop, as far as it lets us."""
+    for name in ("close_pools", "close"):
+        if hasattr(type(layer), name):
+            await getattr(layer, name)()
+            return
+    if type(layer).__module__ == "channels_redis.pubsub":
+        await layer.flush()  # there it deletes nothing: it is the way to close
 
 
 def find_alias(layer: object, default: str = "default") -> str:

@@ -102,15 +102,20 @@ class Directory:
         """Take *channel* out of every group; returns those that nobody is left in."""
         return [group for group in tuple(box.groups) if self.leave(group, channel)]
 
-    def clear(self) -> None:
-        """Forget everything but the channels of live connections, who are in no group then."""
+    def clear(self) -> list[str]:
+        """Forget everything but the channels of live connections, who are in no group then.
+
+        Returns:
+            The channels that were forgotten.
+        """
         for group, members in self.groups.items():
             for box in members.values():
                 box.left(group)
         self.groups.clear()
-        for channel, box in list(self.channels.items()):
-            if isinstance(box, Mailbox):
-                del self.channels[channel]
+        dropped = [channel for channel, box in self.channels.items() if isinstance(box, Mailbox)]
+        for channel in dropped:
+            del self.channels[channel]
+        return dropped
 
     def is_member(self, group: str, channel: str) -> bool:
         """Whether *channel* is in *group*."""

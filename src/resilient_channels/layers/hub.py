@@ -330,16 +330,16 @@ class Hub:
         """Forget all but the channels of live connections, and end what nobody needs then."""
         supervisor = self._supervisor
         leaves = self._close(tuple(self.directory.groups))
-        self.directory.clear()
+        for channel in self.directory.clear():
+            self._uplink.stop_listening(channel)
         self._receivers.stop_lingering()
+        limit = self._loop.time() + CLEAR_TIMEOUT
         if supervisor is not None:
-            await supervisor.discard_all(leaves, self._loop.time() + CLEAR_TIMEOUT)
-        await self._uplink.stop()
-        if self._is_idle:
-            self._supervisor = None
-            if supervisor is not None:
-                await supervisor.leave(self, self._loop.time() + CLEAR_TIMEOUT)
+            await supervisor.discard_all(leaves, limit)
+        if not self._is_idle:
+            self._enter()
             return
-        self._enter()
-        for channel in self.directory.channels:
-            self._uplink.listen(channel)
+        self._supervisor = None
+        if supervisor is not None:
+            await supervisor.leave(self, limit + CLEAR_TIMEOUT, at_once=True)
+        await self._uplink.stop()

@@ -277,9 +277,7 @@ class ResilientChannelLayer(BaseChannelLayer):
         if self.upstream is None:
             return
         await self.get_hub().clear()
-        close = getattr(self.upstream, "close_pools", None) or getattr(self.upstream, "close", None)
-        if close is not None:
-            await close()
+        await compat.close_layer(self.upstream)
 
     # --- hubs ----------------------------------------------------------------------------------
 

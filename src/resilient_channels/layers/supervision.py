@@ -109,13 +109,16 @@ class Supervisor:
         """Probe as often as the one who wants it most often."""
         self._probe_interval = min(self._probe_interval, policy.probe)
 
-    async def leave(self, member: Member, limit: float) -> None:
-        """A consumer ended. With the last one the supervisor ends, before *limit* if it can."""
+    async def leave(self, member: Member, limit: float, *, at_once: bool = False) -> None:
+        """A consumer ended. With the last one the supervisor ends, before *limit* if it can.
+
+        With *at_once*, groups that are still to be left get a last call, and no more.
+        """
         self.membership.leave(member)
         task = self._task
         if self.membership or task is None:
             return
-        if self.membership.has_leaves and not self.is_down:
+        if self.membership.has_leaves and not self.is_down and not at_once:
             self._alarm.set()  # the loop has a few last words
             return
         _forget(self)
