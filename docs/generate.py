@@ -125,7 +125,7 @@ PAGES: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "settings.md": ("core/policies.py", settings),
     "events.md": ("core/events.py", events),
     "close-codes.md": ("core/codes.py", close_codes),
-    "checks.md": ("checks.py", checks),
+    "checks.md": ("checks/identifiers.py", checks),
     "states.md": ("core/link.py", states),
 }
 

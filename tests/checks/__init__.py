@@ -1,0 +1,1 @@
+"""System checks: each speaks up for the configuration it is about, and for no other."""

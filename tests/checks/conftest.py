@@ -1,0 +1,41 @@
+"""What every test of a check needs: a redis-py of its choice, and no consumers but its own."""
+
+from collections.abc import Callable
+from importlib import metadata
+
+import pytest
+
+from resilient_channels.mixins import find_consumers
+
+
+@pytest.fixture(autouse=True)
+def only_own_consumers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests have consumers whose layer is missing on purpose."""
+    others = set(find_consumers())
+    monkeypatch.setattr(
+        "resilient_channels.checks.aliases.find_consumers",
+        lambda: (cls for cls in find_consumers() if cls not in others),
+    )
+
+
+@pytest.fixture(autouse=True)
+def redis_8(set_redis: Callable[[str | None], None]) -> None:
+    set_redis("8.0.1")
+
+
+@pytest.fixture
+def set_redis(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Pretend that a version of redis-py is installed; ``None``: that it is not."""
+    real = metadata.version
+
+    def set_version(version: str | None) -> None:
+        def pretend(name: str) -> str:
+            if name != "redis":
+                return real(name)
+            if version is None:
+                raise metadata.PackageNotFoundError(name)
+            return version
+
+        monkeypatch.setattr(metadata, "version", pretend)
+
+    return set_version
