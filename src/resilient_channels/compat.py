@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -366,6 +367,8 @@ def abandon_cleaners(layer: Any) -> None:
         cleaner.cancel()
 
 
+PUBSUB = "channels_redis.pubsub"
+
 BLOCKING_READ = 2
 """Seconds that a read of ``channels_redis.core`` blocks under a hub."""
 
@@ -393,13 +396,44 @@ def _read_socket_timeout(host: Mapping[str, Any]) -> float:
         return 0.0
 
 
+def name_a_group_per_host(layer: Any, make_name: Callable[[], str]) -> tuple[str, ...]:
+    """Names of groups, one for each host of a layer of ``channels_redis``; one on any other."""
+    if isinstance(read_option(layer, "ring_size"), int):
+        hosts, find_host = layer.ring_size, layer.consistent_hash
+    elif type(layer).__module__ == PUBSUB:
+        inner = layer._get_layer()
+        hosts = len(inner._shards)
+
+        def find_host(group: str) -> int:
+            shard = inner._get_shard(inner._get_group_channel_name(group))
+            return int(inner._shards.index(shard))
+    else:
+        return (make_name(),)
+    names: dict[int, str] = {}
+    while len(names) < hosts:
+        name = make_name()
+        names.setdefault(find_host(name), name)
+    return tuple(names.values())
+
+
+async def drop_silent_links(layer: Any) -> None:
+    """Let a pub/sub layer subscribe anew, on new connections, at its next read."""
+    if type(layer).__module__ != PUBSUB:
+        return
+    for shard in layer._get_layer()._shards:
+        connection = getattr(shard._pubsub, "connection", None)
+        if connection is not None:
+            with suppress(Exception):  # it is dead, that is why
+                await connection.disconnect(nowait=True)
+
+
 async def close_layer(layer: Any) -> None:
     """Close the connections that a layer has on the running event loop, as far as it lets us."""
     for name in ("close_pools", "close"):
         if hasattr(type(layer), name):
             await getattr(layer, name)()
             return
-    if type(layer).__module__ == "channels_redis.pubsub":
+    if type(layer).__module__ == PUBSUB:
         await layer.flush()  # there it deletes nothing: it is the way to close
 
 

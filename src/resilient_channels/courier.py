@@ -37,24 +37,39 @@ class Courier:
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._under_way = 0
 
     def run(
-        self, work: Work, alias: str, home: asyncio.AbstractEventLoop | None, patience: float
+        self,
+        work: Work,
+        home: asyncio.AbstractEventLoop | None,
+        *,
+        alias: str,
+        patience: float,
+        pending: int,
     ) -> SendOutcome:
         """Do *work*, and return what came of it; on a thread that may not wait, ``QUEUED``.
 
         Args:
-            alias: Which layer, for the log.
             home: Another loop to do it on.
+            alias: Which layer, for the log.
             patience: Seconds that it may take.
+            pending: How many may be under way or wait. One more is ``DROPPED``.
 
         Raises:
             Exception: What *work* raises.
         """
+        if self._under_way >= pending:
+            work.close()
+            notify(events.NotifyFailed(alias=alias, error="too many wait"))
+            return SendOutcome.DROPPED
         loop = home or self._get_loop()
         if home is None:
             work = self._in_turn(work)
+        with self._lock:
+            self._under_way += 1
         future = asyncio.run_coroutine_threadsafe(work, loop)
+        future.add_done_callback(self._count_down)
         if asyncio._get_running_loop() is not None:
             future.add_done_callback(partial(_tell_failure, alias))
             return SendOutcome.QUEUED
@@ -69,6 +84,7 @@ class Courier:
         self._lock = Lock()
         self._loop = None
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._under_way = 0
 
     def _get_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -78,6 +94,10 @@ class Courier:
                     target=self._loop.run_forever, name="resilient_channels.courier", daemon=True
                 ).start()
             return self._loop
+
+    def _count_down(self, future: Future[SendOutcome]) -> None:
+        with self._lock:
+            self._under_way -= 1
 
     async def _in_turn(self, work: Work) -> SendOutcome:
         async with self._slots:

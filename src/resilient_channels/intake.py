@@ -52,9 +52,9 @@ class Intake:
     """
 
     __slots__ = (
-        "_events", "_frames", "_inbox", "_is_discarding", "_is_over", "_loop", "_notices", "_owner",
-        "_policy", "_receive", "_taker", "_waiters", "_wheel", "last_heard", "marks", "received",
-        "sift", "took_event",
+        "_events", "_frames", "_has_begun", "_inbox", "_is_discarding", "_is_over", "_loop",
+        "_notices", "_owner", "_policy", "_receive", "_taker", "_waiters", "_wheel", "last_heard",
+        "marks", "received", "sift", "took_event",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, receive: Receive, policy: InboxPolicy, wheel: Wheel) -> None:
@@ -67,6 +67,7 @@ class Intake:
         self._events: tuple[()] | list[Message] = ()  # mostly empty
         self._notices: tuple[Message, ...] = ()
         self.took_event = True
+        self._has_begun = False  # not before websocket.connect was taken
         self._is_over = False
         self._is_discarding = False
         self._taker: asyncio.Future[Message | None] | None = None
@@ -83,7 +84,7 @@ class Intake:
     def is_waiting(self) -> bool:
         """Whether somebody waits for the next message, and nothing has come."""
         taker = self._taker
-        return taker is not None and not taker.done()
+        return self._has_begun and taker is not None and not taker.done()
 
     # --- filling -------------------------------------------------------------------------------
 
@@ -130,6 +131,7 @@ class Intake:
             # Somebody waits, so nothing else does: past the inbox, from hand to hand.
             self._taker = None
             self.took_event = False
+            self._begin()
             taker.set_result(message)
         else:
             self._inbox.put(message)
@@ -153,7 +155,7 @@ class Intake:
     def offer_event(self, event: Message, capacity: int) -> bool:
         """Add an event of a hub, unless *capacity* wait already; whether it was taken."""
         taker = self._taker
-        if taker is not None and not taker.done():
+        if self._has_begun and taker is not None and not taker.done():
             # As with frames: from hand to hand.
             self._taker = None
             self.took_event = True
@@ -230,11 +232,21 @@ class Intake:
     def _take_frame(self) -> Message | None:
         was_full = self._inbox.is_full
         message = self._inbox.get()
+        if message is not None:
+            self._begin()
         if was_full:
             self._wake()
         return message
 
+    def _begin(self) -> None:
+        """A frame was taken; the first lets events through."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._wake()
+
     def _take_event(self) -> Message | None:
+        if not self._has_begun:
+            return None  # whatever comes first, the consumer has to be connected before it
         if self._notices:
             first, *rest = self._notices
             self._notices = tuple(rest)

@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from . import compat
 from .conf import get_policies
-from .core.frames import make_broadcast, without_mark
+from .core.frames import encode, make_broadcast, without_mark
 from .core.outcomes import SendOutcome
 from .courier import courier
 from .exceptions import LayerUnavailable
@@ -87,6 +87,7 @@ async def broadcast(
     """
     layer = get_layer(alias)
     event = make_broadcast(type, payload)
+    encode(event)  # or raise here, and not where it arrives
     if not isinstance(layer, ResilientChannelLayer):
         return await _send(layer, alias, group, without_mark(event))
     limit = asyncio.get_running_loop().time() + _get_policy().deadline
@@ -98,7 +99,7 @@ def notify(group: str, event: Mapping[str, Any], *, alias: str = DEFAULT_ALIAS) 
 
     From views, threads, Celery tasks, management commands, tests. Opens no connection per call and
     is tied to no event loop: one thread of its own, with one loop, does the sending for the whole
-    process. Blocks for ``LAYER.deadline`` at most.
+    process. Blocks for ``LAYER.deadline`` and a second at most.
 
     On a thread whose event loop is running it cannot wait, and hands over; there,
     ``await safe_group_send(...)`` tells more.
@@ -107,7 +108,8 @@ def notify(group: str, event: Mapping[str, Any], *, alias: str = DEFAULT_ALIAS) 
     ``transaction.on_commit(lambda: notify(...))``.
 
     Returns:
-        As :func:`safe_group_send`; ``QUEUED`` where it could not wait.
+        As :func:`safe_group_send`; ``QUEUED`` where it could not wait, ``DROPPED`` where more than
+        ``LAYER.pending`` wait already.
 
     Raises:
         ImproperlyConfigured: There is no such alias.
@@ -118,7 +120,14 @@ def notify(group: str, event: Mapping[str, Any], *, alias: str = DEFAULT_ALIAS) 
     check_event(event)
     _check_group_name(layer, group)
     home = find_home(layer) if compat.is_in_process(layer) else None
-    return courier.run(_send(layer, alias, group, event), alias, home, _get_policy().deadline)
+    policy = _get_policy()
+    return courier.run(
+        _send(layer, alias, group, event),
+        home,
+        alias=alias,
+        patience=policy.deadline,
+        pending=policy.pending,
+    )
 
 
 def get_layer(alias: str) -> Any:

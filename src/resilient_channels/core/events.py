@@ -316,14 +316,14 @@ class LayerOverflow(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotifyFailed(Event):
-    """What `notify()` had handed over, on a thread that could not wait, came to nothing."""
+    """What `notify()` could not wait for came to nothing."""
 
     name: ClassVar[str] = "notify.failed"
     level: ClassVar[int] = WARNING
     topic: ClassVar[str] = "layer"
 
     alias: str = _doc("Alias of the layer.")
-    error: str = _doc("Class of the exception, or `timed out`.")
+    error: str = _doc("Class of the exception, `timed out`, or `too many wait`.")
 
 
 EVENTS: tuple[type[Event], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import random
 from typing import TYPE_CHECKING, Any
 
 from channels.exceptions import ChannelFull
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     from .supervision import Supervisor
 
+
+RESUME_RATE = 200
+"""Calls per second that go on after an outage, of those that have waited. A process's queue holds
+100 messages in ``channels_redis``, and what it cannot hold is lost."""
 
 FAILURES_IN_A_CROWD = 5
 """With their pauses, some 1.5 seconds."""
@@ -84,6 +89,8 @@ async def attempt(
                             await asyncio.sleep(backoff.next_delay(1.0))
                         if not is_answering:
                             await supervisor.wait_until_up()
+                            # Not all at once: what is sent now has to be received, too.
+                            await asyncio.sleep(random() * supervisor.attempts / RESUME_RATE)
                 else:
                     return
     except TimeoutError:

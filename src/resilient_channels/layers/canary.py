@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
+from .. import compat
 from .reading import read_anyway
 
 if TYPE_CHECKING:
@@ -78,16 +79,16 @@ class OwnEar:
 
 
 class Canary:
-    """A group with one member, ourselves."""
+    """A group with one member, ourselves; one on each host, if groups are spread over several."""
 
     def __init__(self, layer: Any, ear: Ear) -> None:
         self._layer = layer
         self._ear = ear
-        self._group = f"{PREFIX}{uuid4().hex}"
+        self._groups: tuple[str, ...] = ()
         self._channel: str | None = None
         self._must_join = True
         self._sent = 0
-        self._heard = 0
+        self._heard: dict[str, int] = {}
         self._arrival = asyncio.Event()
         self.error: BaseException | None = None
 
@@ -102,7 +103,8 @@ class Canary:
             async with asyncio.timeout(deadline):
                 if join or self._must_join:
                     self._channel = await self._ear.open(self._hear)
-                    await self._layer.group_add(self._group, self._channel)
+                    for group in self._find_groups():
+                        await self._layer.group_add(group, self._channel)
                     self._must_join = False
                 await self.speak()
         except Exception as error:  # noqa: BLE001  # any failure of the layer, of any class
@@ -110,7 +112,7 @@ class Canary:
             return Health.FAILING
         try:
             async with asyncio.timeout(min(deadline, ARRIVAL_TIMEOUT)):
-                while self._heard < self._sent:
+                while any(self._heard.get(group, 0) < self._sent for group in self._groups):
                     self._arrival.clear()
                     await self._arrival.wait()
         except TimeoutError:
@@ -118,10 +120,12 @@ class Canary:
         return Health.FINE
 
     async def speak(self) -> None:
-        """Send to the group, whoever is in it. Raises what the layer raises."""
+        """Send to the groups, whoever is in them. Raises what the layer raises."""
         self._sent += 1
         self._arrival.clear()
-        await self._layer.group_send(self._group, {"type": "rc.probe", "n": self._sent})
+        for group in self._find_groups():
+            event = {"type": "rc.probe", "group": group, "n": self._sent}
+            await self._layer.group_send(group, event)
 
     def restart(self) -> None:
         """Begin to listen anew; at the next probe, which joins again."""
@@ -132,21 +136,26 @@ class Canary:
         """Leave within *deadline* seconds; returns what could not be left."""
         if self._channel is None:
             return {}
-        left = {(self._group, self._channel): None}
+        left = dict.fromkeys((group, self._channel) for group in self._groups)
         try:
             async with asyncio.timeout(deadline):
-                await self._layer.group_discard(self._group, self._channel)
+                for group, channel in tuple(left):
+                    await self._layer.group_discard(group, channel)
+                    del left[group, channel]
         except Exception as error:  # noqa: BLE001  # any failure of the layer, of any class
             self.error = error
-        else:
-            left = {}
         finally:
             await self._ear.close(deadline)
         self._must_join = True
         return left
 
+    def _find_groups(self) -> tuple[str, ...]:
+        if not self._groups:
+            self._groups = compat.name_a_group_per_host(self._layer, lambda: PREFIX + uuid4().hex)
+        return self._groups
+
     def _hear(self, event: Mapping[str, Any]) -> None:
-        number = event.get("n")
-        if isinstance(number, int):
-            self._heard = max(self._heard, number)
+        group, number = event.get("group"), event.get("n")
+        if isinstance(group, str) and isinstance(number, int):
+            self._heard[group] = max(self._heard.get(group, 0), number)
             self._arrival.set()

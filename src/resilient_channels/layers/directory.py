@@ -175,7 +175,12 @@ class Directory:
 
 def _read(event: Event) -> tuple[str | None, Event]:
     """The text of a broadcast's frame, made once for all members; and the ordinary event."""
-    return (encode(event), without_mark(event)) if is_broadcast(event) else (None, event)
+    if not is_broadcast(event):
+        return None, event
+    event, text = without_mark(event), None
+    with suppress(KeyError, TypeError, ValueError):  # somebody else's idea of a broadcast
+        text = encode(event)
+    return text, event
 
 
 def put_to(box: Box, event: Event) -> bool:

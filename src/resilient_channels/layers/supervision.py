@@ -34,9 +34,6 @@ STEPS = 16
 LOST_PROBES_FOR_OUTAGE = 3
 """A full queue loses probes too. Only a layer that loses several in a row is out of order."""
 
-LOST_PROBES_FOR_RESTART = 2
-"""After so many lost probes in a row, everybody begins to receive anew."""
-
 LONELY_ROUNDS = 20
 """How often a discard that fails is tried again after the last consumer has left."""
 
@@ -270,6 +267,7 @@ class Supervisor:
         if canary is None:
             return True
         arrivals = self._arrivals
+        has_failed_so_far = canary.error is not None and not canary.is_placed
         if self.is_down or self._must_rejoin:
             # What came back may be empty, so there is no point in waiting for an old membership.
             health = await canary.probe(self.deadline, join=True)
@@ -279,21 +277,22 @@ class Supervisor:
         if health is Health.FORGOTTEN and not self.is_down and self._arrivals != arrivals:
             # Others hear something: the probe was one message too many for a full queue.
             health = Health.FINE
-        lost_before = self._lost_probes
+        was_lost = self._lost_probes > 0
         self._lost_probes = self._lost_probes + 1 if health is Health.FORGOTTEN else 0
-        if self._lost_probes and self._lost_probes % LOST_PROBES_FOR_RESTART == 0:
+        if self._lost_probes:
             # The layer takes messages and none arrives: whoever receives hangs on a connection
             # that is dead, and would do so for ever.
             canary.restart()
-            self._restart_members()
-        elif health is Health.FINE and lost_before >= LOST_PROBES_FOR_RESTART:
-            # Beginning anew has helped the canary. Others may have done so too early.
-            self._restart_members()
+            await self._restart_members()
+        elif health is Health.FINE and (was_lost or has_failed_so_far):
+            # The canary has begun, or begun anew. Others may have done so too early, and hang.
+            await self._restart_members()
         if health is Health.FAILING or self._lost_probes >= LOST_PROBES_FOR_OUTAGE:
             self._begin_outage(canary.error)
         return health is Health.FINE
 
-    def _restart_members(self) -> None:
+    async def _restart_members(self) -> None:
+        await compat.drop_silent_links(self.layer)
         for member in self.membership.members():
             member.restart_receive()
 
