@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .servers import ServerFailed, end, free_port, listening
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -22,13 +23,34 @@ def available() -> bool:
     return shutil.which("redis-server") is not None
 
 
-class Broker:
-    """One redis-server process, without persistence; an async context manager.
+def version() -> str:
+    """Return the version of the redis-server that is installed."""
+    command = ["redis-server", "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    return next(word[2:] for word in said.split() if word.startswith("v="))
 
-    With ``tls=True`` applications connect over TLS; our own commands go over plain TCP always.
+
+class Broker:
+    """One redis-server process; an async context manager.
+
+    Args:
+        tls: Applications connect over TLS; our own commands go over plain TCP always.
+        persistent: What it holds outlives ``kill()``; otherwise it comes back empty.
+        options: More of redis-server's own, as on its command line.
+        deadline: Seconds that it may take to start.
     """
 
-    def __init__(self, *, tls: bool = False, deadline: float = 15.0) -> None:
+    def __init__(
+        self,
+        *,
+        tls: bool = False,
+        persistent: bool = False,
+        options: Sequence[str] = (),
+        deadline: float = 15.0,
+    ) -> None:
+        self._persistent = persistent
+        self._options = tuple(options)
+        self._password: str | None = None
         self._home = Path(tempfile.mkdtemp(prefix="broker-"))
         self._log = self._home / "redis.log"
         self._deadline = deadline
@@ -62,10 +84,19 @@ class Broker:
     @property
     def host(self) -> dict[str, Any]:
         """An entry for ``hosts`` in the configuration of a channels_redis layer."""
+        return self.host_at(self.target_port)
+
+    @property
+    def target_port(self) -> int:
+        """The port that applications connect to."""
+        return self._tls_port or self._port
+
+    def host_at(self, port: int) -> dict[str, Any]:
+        """Return the same entry for a *port* that leads here, as that of a proxy does."""
         if not self._tls_port:
-            return {"address": f"redis://127.0.0.1:{self._port}/0"}
+            return {"address": f"redis://127.0.0.1:{port}/0"}
         return {
-            "address": f"rediss://127.0.0.1:{self._tls_port}/0",
+            "address": f"rediss://127.0.0.1:{port}/0",
             "ssl_ca_certs": str(self._home / "ca.pem"),
         }
 
@@ -88,24 +119,17 @@ class Broker:
                 self._tls_port = self._tls_port and free_port()
 
     async def start(self) -> None:
-        """Start it, empty, and wait until it answers; the ports stay the same ever after."""
-        tls = ["--tls-port", str(self._tls_port)] if self._tls_port else []
-        if tls:
-            files = {"cert": "server.pem", "key": "server.key", "ca-cert": "ca.pem"}
-            for option, name in files.items():
-                tls += [f"--tls-{option}-file", str(self._home / name)]
-            tls += ["--tls-auth-clients", "no"]
-        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", *tls]
-        options += ["--appendonly", "no", "--dir", str(self._home), "--logfile", str(self._log)]
+        """Start it, and wait until it answers; the ports stay the same ever after."""
         self._log.touch()
         self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - fork and exec, nothing to wait for
-            ["redis-server", *options],  # noqa: S607 - whichever one is installed
+            ["redis-server", *self._arguments()],  # noqa: S607 - whichever one is installed
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         await listening(self._process, self._port, self._log, self._deadline)
+        self._password = None
         if await self.command("PING") not in (b"PONG", True):
             raise ServerFailed("redis-server listens, but does not answer PING")
 
@@ -122,7 +146,7 @@ class Broker:
         await asyncio.to_thread(process.wait)
 
     async def restart(self) -> None:
-        """Start it again on the same port, with nothing in it."""
+        """Start it again on the same port; with nothing in it, unless it is persistent."""
         await self.stop()
         await self.start()
 
@@ -135,6 +159,20 @@ class Broker:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
 
+    def _arguments(self) -> list[str]:
+        arguments = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
+        arguments += ["--dir", str(self._home), "--logfile", str(self._log)]
+        # What was written outlives the process in any case; a power cut is not among our faults.
+        arguments += ["--appendonly", "yes" if self._persistent else "no", "--appendfsync", "no"]
+        if self._tls_port:
+            arguments += ["--tls-port", str(self._tls_port), "--tls-auth-clients", "no"]
+            files = {"cert": "server.pem", "key": "server.key", "ca-cert": "ca.pem"}
+            for option, name in files.items():
+                arguments += [f"--tls-{option}-file", str(self._home / name)]
+        # A replica waits 5 s for others that may want the same copy.
+        arguments += ["--repl-diskless-sync-delay", "0"]
+        return [*arguments, *self._options]
+
     # Commands
 
     async def command(self, *words: str | int, deadline: float = 5.0) -> Any:
@@ -142,12 +180,19 @@ class Broker:
         # Imported at use: the rest of the tour works without a Redis client.
         from redis.asyncio import Redis
 
-        client = Redis(host="127.0.0.1", port=self._port, socket_timeout=deadline)
+        client = Redis(
+            host="127.0.0.1", port=self._port, password=self._password, socket_timeout=deadline
+        )
         try:
             answer: Any = await client.execute_command(*words)  # type: ignore[no-untyped-call]
             return answer
         finally:
             await client.aclose()
+
+    async def info(self, section: str) -> dict[str, Any]:
+        """Return one section of what it says about itself."""
+        found: dict[str, Any] = await self.command("INFO", section)
+        return found
 
     async def client_kill(self, kind: str | None = "normal") -> int:
         """Cut the connections of one *kind* (normal, pubsub), or of all; return how many."""
@@ -165,6 +210,14 @@ class Broker:
                 killed += int(await self.command("CLIENT", "KILL", "ID", client["id"]))
         return killed
 
+    async def pooled(self) -> set[str]:
+        """Return the ids of connections that wait in a pool: neither blocked nor subscribed."""
+        return {
+            client["id"]
+            for client in await self._clients()
+            if not set("bPS") & set(client["flags"]) and not client["cmd"].startswith("client")
+        }
+
     async def blocked(self) -> int:
         """Return how many connections wait in a command, as a layer's ``receive`` does."""
         return sum("b" in client["flags"] for client in await self._clients())
@@ -172,6 +225,26 @@ class Broker:
     async def flushall(self) -> None:
         """Delete every key."""
         await self.command("FLUSHALL")
+
+    async def configure(self, **settings: str | int) -> None:
+        """Change settings while it runs, in this order; ``_`` stands for ``-``."""
+        for name, value in settings.items():
+            await self.command("CONFIG", "SET", name.replace("_", "-"), value)
+
+    async def change_password(self, password: str | None) -> None:
+        """Ask for another *password*, or for none, and cut whoever got in without it."""
+        await self.configure(requirepass=password or "")
+        self._password = password
+        if password is not None:
+            await self.client_kill(None)
+
+    async def run_out_of_memory(self) -> None:
+        """Refuse every write (OOM) until ``have_memory()``."""
+        await self.configure(maxmemory_policy="noeviction", maxmemory=1)
+
+    async def have_memory(self) -> None:
+        """Take writes again."""
+        await self.configure(maxmemory=0)
 
     async def group_size(self, group: str) -> int:
         """Return how many channels ``channels_redis.core`` has in *group*."""
