@@ -13,8 +13,9 @@ from textwrap import dedent
 
 import pytest
 
-from resilient_channels import conversation
+from resilient_channels import broadcast, conversation, notify, safe_group_send
 from resilient_channels.checks import CHECK_IDS
+from resilient_channels.checks.hubs import METHODS, OPTIONS
 from resilient_channels.conf import find_problems
 from resilient_channels.core import liveness, wire
 from resilient_channels.core.codes import REGISTRY
@@ -23,6 +24,7 @@ from resilient_channels.core.events import EVENTS, ControlIgnored
 from resilient_channels.core.outcomes import SendOutcome
 from resilient_channels.core.policies import SECTIONS, build_section, option_names
 from resilient_channels.core.subprotocols import PREFIX, TOKEN
+from resilient_channels.layers import ResilientChannelLayer
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -90,6 +92,29 @@ def test_every_close_code_is_documented(code: int):
 @pytest.mark.parametrize("member", [*DisconnectKind, *SendOutcome], ids=str)
 def test_every_kind_and_outcome_is_documented(member):
     assert f"| `{member.name}` |" in page("consumers.md")
+
+
+@pytest.mark.parametrize("key", OPTIONS)
+def test_every_key_of_the_hub_is_documented(key: str):
+    assert f"| `{key}` |" in page("layers.md")
+
+
+@pytest.mark.parametrize("method", [*METHODS, "flush", "close"])
+def test_every_method_of_the_hub_is_documented_as_it_is_called(method: str):
+    parameters = inspect.signature(getattr(ResilientChannelLayer, method)).parameters
+    names = [name for name in parameters if name not in ("self", "args", "kwargs")]
+
+    assert re.search(rf"^.*`{method}\({', '.join(names)}.*\)`", page("layers.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("function", [safe_group_send, broadcast, notify])
+def test_every_function_that_sends_is_documented_with_its_signature(function):
+    names = inspect.signature(function).parameters
+
+    said = re.search(
+        rf"`(?:await )?{function.__name__}\((.*?)\) -> SendOutcome`", page("layers.md")
+    )
+    assert re.findall(r"(\w+)(?:=\S+)?(?:,|$)", said[1]) == list(names)
 
 
 def test_no_page_speaks_of_a_check_that_does_not_exist():
