@@ -1,6 +1,6 @@
 """Canaries: they die first when Channels, a server or a broker client changes within.
 
-Each test names something that ``compat.py`` leans on. If one fails after an upgrade, look there.
+Each test names something that ``compat`` leans on. If one fails after an upgrade, look there.
 """
 
 import importlib.util

@@ -1,6 +1,6 @@
 """Canaries for threads and databases: what we know of asgiref and Django within.
 
-It is in ``compat.py`` and ``databases.py``.
+It is in ``compat`` and ``databases.py``.
 """
 
 import asyncio

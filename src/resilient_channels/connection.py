@@ -8,7 +8,7 @@ own.
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from channels.exceptions import StopConsumer
@@ -26,6 +26,7 @@ from .gate import SendGate, find_owner
 from .heartbeat import Heartbeat
 from .intake import Intake
 from .lifetime import Lifetime
+from .nesting import surrounding
 from .observers import notify
 from .registry import registry
 from .turns import is_in_handler
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from .core.policies import Policies
 
 DISCONNECT = "websocket.disconnect"
-
-surrounding: ContextVar[Link | None] = ContextVar("resilient_channels_surrounding", default=None)
-"""The connection of a middleware around. Its link only: contexts live on in timers and tasks."""
 
 
 class Connection:
@@ -325,14 +323,6 @@ class Connection:
     def end_with(self, task: asyncio.Task[None]) -> None:
         """Let the cleanup end *task*, too."""
         self.readers = (*(reader for reader in self.readers if not reader.done()), task)
-
-
-def find_outer(receive: object, send: object) -> Connection | None:
-    """The connection that *receive* or *send* belong to already."""
-    owner = find_owner(send)
-    if owner is None:
-        owner = getattr(receive, "__self__", None)
-    return owner if isinstance(owner, Connection) else None
 
 
 def _report_stall(seconds: float) -> None:

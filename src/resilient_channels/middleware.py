@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .conf import ATTRIBUTE, find_problems, get_policies
-from .connection import DISCONNECT, Connection, find_outer, surrounding
+from .connection import DISCONNECT, Connection
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectInfo
 from .core.link import State
@@ -17,6 +17,7 @@ from .ending import REPORT_TIMEOUT
 from .exceptions import is_mere_departure
 from .gate import find_owner
 from .intake import LEFT
+from .nesting import find_outer, surrounding
 from .registry import registry
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from channels.consumer import AsyncConsumer
 from . import compat
 from .arguments import build_frame, check_close_argument, check_frame
 from .conf import ATTRIBUTE, find_problems, get_policies
-from .connection import find_outer
 from .core.codes import check_portable_close
 from .driver import Driver
 from .handle import Handle
+from .nesting import find_outer
 from .traits import Traits, read_traits
 from .turns import collect_outcome
 

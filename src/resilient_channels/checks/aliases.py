@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from channels import DEFAULT_CHANNEL_LAYER
+from channels.consumer import AsyncConsumer
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
@@ -25,7 +25,7 @@ def find_alias_messages() -> Iterator[CheckMessage]:
     for owner in dict.fromkeys(_find_owner(cls) for cls in find_consumers()):
         alias = vars(owner)[ATTRIBUTE]
         # A project without any layer need not change Channels' default, and None asks for none.
-        if not isinstance(alias, str) or alias in (DEFAULT_CHANNEL_LAYER, *known):
+        if not isinstance(alias, str) or alias in (AsyncConsumer.channel_layer_alias, *known):
             continue
         close = get_close_matches(alias, known, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else f"Add {alias!r} to CHANNEL_LAYERS."
