@@ -15,14 +15,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 from . import compat
 from .conf import get_policies
-from .core.frames import encode, make_broadcast, without_mark
+from .core.frames import check_event, encode, make_broadcast, without_mark
 from .core.outcomes import SendOutcome
 from .courier import courier
 from .exceptions import LayerUnavailable
 from .layers import ResilientChannelLayer
 from .layers.attempts import attempt
-from .layers.resilient import check_event
-from .layers.supervision import find_home, get_supervisor
+from .layers.supervisors import find_home, get_supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping

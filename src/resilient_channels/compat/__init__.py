@@ -23,7 +23,6 @@ from channels.generic.websocket import (
     WebsocketConsumer,
 )
 
-from ..core.disconnects import ServerDialect
 from .layers import (
     abandon_cleaners as abandon_cleaners,
 )
@@ -66,6 +65,10 @@ from .layers import (
 from .layers import (
     shorten_blocking_reads as shorten_blocking_reads,
 )
+from .servers import _GONE_BY_NAME as _GONE_BY_NAME
+from .servers import offers_denial_response as offers_denial_response
+from .servers import read_dialect as read_dialect
+from .servers import says_gone as says_gone
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -300,49 +303,6 @@ def handler_name(event: Mapping[str, Any]) -> str | None:
         return find_handler_name(event)
     except (ValueError, AttributeError, TypeError):
         return None
-
-
-# --- servers ---------------------------------------------------------------------------------
-
-# What servers raise, besides OSError, for a send on a connection that is over. Matched by name:
-# none of them may be imported here, and two are not even public.
-_GONE_BY_NAME = {
-    ("autobahn.exception", "Disconnected"),
-    ("hypercorn.utils", "UnexpectedMessageError"),
-    ("wsproto.utilities", "LocalProtocolError"),
-    ("websockets.exceptions", "ConnectionClosed"),
-    ("websockets.exceptions", "ConnectionClosedOK"),
-    ("websockets.exceptions", "ConnectionClosedError"),
-    ("websockets.exceptions", "InvalidState"),
-}
-
-
-def says_gone(error: Exception) -> bool:
-    """Whether a server's ``send`` failed because the connection is over.
-
-    ASGI 2.4 asks for an ``OSError``; only Uvicorn follows. Uvicorn's other form is a
-    ``RuntimeError`` that names the message it did not expect.
-    """
-    if isinstance(error, OSError):
-        return True
-    if type(error) is RuntimeError:
-        return "after sending 'websocket.close'" in str(error)
-    return (type(error).__module__, type(error).__name__) in _GONE_BY_NAME
-
-
-def read_dialect(scope: Mapping[str, Any]) -> ServerDialect:
-    """How the server behind *scope* reports the end of a connection."""
-    version = (scope.get("asgi") or {}).get("spec_version")
-    if version is None:
-        return ServerDialect.TELLS_LOSS_BY_1006  # Daphne; test communicators too
-    if tuple(int(part) for part in str(version).split(".") if part.isdigit()) >= (2, 4):
-        return ServerDialect.TELLS_LOSS_BY_MISSING_REASON
-    return ServerDialect.CANNOT_TELL
-
-
-def offers_denial_response(scope: Mapping[str, Any]) -> bool:
-    """Whether a handshake can be refused with an HTTP response of one's own."""
-    return "websocket.http.response" in (scope.get("extensions") or {})
 
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

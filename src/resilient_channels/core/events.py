@@ -2,39 +2,39 @@
 
 Observers see these. ``name`` is the log record's message, ``level`` its level: a client that
 leaves is INFO, trouble on our side WARNING, a bug ERROR. Names and fields are stable; the
-reference table is generated from this file. No field ever holds a payload, a header, a cookie, a
+reference table is generated from here. No field ever holds a payload, a header, a cookie, a
 query string or other text that a client wrote.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40
-
-
-def _doc(doc: str, **kwargs: Any) -> Any:
-    return field(metadata={"doc": doc}, **kwargs)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
-    """Something that happened."""
-
-    name: ClassVar[str]
-    level: ClassVar[int]
-    topic: ClassVar[str]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConnectionEvent(Event):
-    """Something that happened to one connection."""
-
-    topic: ClassVar[str] = "connection"
-
-    connection: str = _doc("Identifier of the connection, unique in the process.")
-    consumer: str = _doc("Dotted path of the consumer class.")
+from .event import DEBUG, ERROR, INFO, WARNING, doc_field
+from .event import ConnectionEvent as ConnectionEvent
+from .event import Event as Event
+from .layer_events import (
+    LayerCallFailed as LayerCallFailed,
+)
+from .layer_events import (
+    LayerDown as LayerDown,
+)
+from .layer_events import (
+    LayerJoinFailed as LayerJoinFailed,
+)
+from .layer_events import (
+    LayerMembershipLost as LayerMembershipLost,
+)
+from .layer_events import (
+    LayerOverflow as LayerOverflow,
+)
+from .layer_events import (
+    LayerUp as LayerUp,
+)
+from .layer_events import (
+    NotifyFailed as NotifyFailed,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ class ConnectionRefused(ConnectionEvent):
     name: ClassVar[str] = "connection.refused"
     level: ClassVar[int] = INFO
 
-    cause: str = _doc("`application`, `error` (in `connect()`), `timeout` or `client left`.")
+    cause: str = doc_field("`application`, `error` (in `connect()`), `timeout` or `client left`.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,16 +62,20 @@ class ConnectionClosed(ConnectionEvent):
     name: ClassVar[str] = "connection.closed"
     level: ClassVar[int] = INFO
 
-    code: int = _doc("Close code, as `disconnect()` got it.")
-    kind: str = _doc("The `DisconnectKind`, in lower case.")
-    initiator: str = _doc("`client`, `server` or `network`.")
-    certain: bool = _doc("False where the server cannot tell a clean close from a lost connection.")
-    duration: float = _doc("Seconds since the handshake was accepted.")
-    received: int = _doc("Frames from the client, without heartbeat answers and the like.")
-    sent: int = _doc("Frames handed to the server.")
-    unsent: int = _doc("Frames that were not written because the connection was over.")
-    ignored: int = _doc("Control frames of the client that came to nothing.")
-    rtt: float | None = _doc("Seconds of the last measured round trip; `None`: never measured.")
+    code: int = doc_field("Close code, as `disconnect()` got it.")
+    kind: str = doc_field("The `DisconnectKind`, in lower case.")
+    initiator: str = doc_field("`client`, `server` or `network`.")
+    certain: bool = doc_field(
+        "False where the server cannot tell a clean close from a lost connection."
+    )
+    duration: float = doc_field("Seconds since the handshake was accepted.")
+    received: int = doc_field("Frames from the client, without heartbeat answers and the like.")
+    sent: int = doc_field("Frames handed to the server.")
+    unsent: int = doc_field("Frames that were not written because the connection was over.")
+    ignored: int = doc_field("Control frames of the client that came to nothing.")
+    rtt: float | None = doc_field(
+        "Seconds of the last measured round trip; `None`: never measured."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +85,7 @@ class ConnectionStep(ConnectionEvent):
     name: ClassVar[str] = "connection.step"
     level: ClassVar[int] = DEBUG
 
-    step: str = _doc("What happened, in words.")
+    step: str = doc_field("What happened, in words.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,8 +96,10 @@ class HeartbeatLost(ConnectionEvent):
     level: ClassVar[int] = INFO
     topic: ClassVar[str] = "heartbeat"
 
-    silent_for: float = _doc("Seconds since its last frame.")
-    rtt: float | None = _doc("Seconds of the last measured round trip; `None`: never measured.")
+    silent_for: float = doc_field("Seconds since its last frame.")
+    rtt: float | None = doc_field(
+        "Seconds of the last measured round trip; `None`: never measured."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +110,7 @@ class ControlIgnored(ConnectionEvent):
     level: ClassVar[int] = INFO
     topic: ClassVar[str] = "heartbeat"
 
-    cause: str = _doc(
+    cause: str = doc_field(
         "`not json`, `malformed`, `unknown type`, `too long`, `before hello`, `unasked` (a pong or "
         "a second hello) or `too many`."
     )
@@ -121,7 +127,7 @@ class LoopStalled(Event):
     level: ClassVar[int] = WARNING
     topic: ClassVar[str] = "heartbeat"
 
-    seconds: float = _doc("How long.")
+    seconds: float = doc_field("How long.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +147,7 @@ class SendTimedOut(ConnectionEvent):
     level: ClassVar[int] = INFO
     topic: ClassVar[str] = "send"
 
-    deadline: float = _doc("The limit, in seconds.")
+    deadline: float = doc_field("The limit, in seconds.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,8 +157,8 @@ class InboxFull(ConnectionEvent):
     name: ClassVar[str] = "inbox.full"
     level: ClassVar[int] = WARNING
 
-    full_for: float = _doc("Seconds without room.")
-    frames: int = _doc("Frames waiting.")
+    full_for: float = doc_field("Seconds without room.")
+    frames: int = doc_field("Frames waiting.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,10 +169,10 @@ class InputRejected(ConnectionEvent):
     level: ClassVar[int] = WARNING
     topic: ClassVar[str] = "handler"
 
-    cause: str = _doc("`json`, `no text`, or `empty`.")
-    size: int = _doc("Length of the frame.")
-    error: str = _doc("Class of the exception.")
-    closes: bool = _doc("Whether it closed the connection.")
+    cause: str = doc_field("`json`, `no text`, or `empty`.")
+    size: int = doc_field("Length of the frame.")
+    error: str = doc_field("Class of the exception.")
+    closes: bool = doc_field("Whether it closed the connection.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,10 +183,10 @@ class HandlerFailed(ConnectionEvent):
     level: ClassVar[int] = ERROR
     topic: ClassVar[str] = "handler"
 
-    handler: str = _doc("Type of the message that was handled.")
-    error: str = _doc("Class of the exception.")
-    closes: bool = _doc("Whether it closed the connection.")
-    exception: BaseException = _doc("The exception (in the record: `exc_info`).")
+    handler: str = doc_field("Type of the message that was handled.")
+    error: str = doc_field("Class of the exception.")
+    closes: bool = doc_field("Whether it closed the connection.")
+    exception: BaseException = doc_field("The exception (in the record: `exc_info`).")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,8 +197,8 @@ class HandlerCutOff(ConnectionEvent):
     level: ClassVar[int] = WARNING
     topic: ClassVar[str] = "handler"
 
-    handler: str = _doc("Type of the message that was handled.")
-    after: float = _doc("Seconds it was given.")
+    handler: str = doc_field("Type of the message that was handled.")
+    after: float = doc_field("Seconds it was given.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,8 +212,8 @@ class EventUnhandled(ConnectionEvent):
     level: ClassVar[int] = WARNING
     topic: ClassVar[str] = "handler"
 
-    type: str = _doc("The event's type, escaped and cut.")
-    cause: str = _doc("`no handler`, `reserved` or `malformed`.")
+    type: str = doc_field("The event's type, escaped and cut.")
+    cause: str = doc_field("`no handler`, `reserved` or `malformed`.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -218,9 +224,9 @@ class TaskFailed(ConnectionEvent):
     level: ClassVar[int] = ERROR
     topic: ClassVar[str] = "handler"
 
-    task: str = _doc("Name of the coroutine.")
-    error: str = _doc("Class of the exception.")
-    exception: BaseException = _doc("The exception (in the record: `exc_info`).")
+    task: str = doc_field("Name of the coroutine.")
+    error: str = doc_field("Class of the exception.")
+    exception: BaseException = doc_field("The exception (in the record: `exc_info`).")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,100 +236,9 @@ class TeardownFailed(ConnectionEvent):
     name: ClassVar[str] = "teardown.error"
     level: ClassVar[int] = ERROR
 
-    step: str = _doc("Which step.")
-    error: str = _doc("Class of the exception.")
-    exception: BaseException = _doc("The exception (in the record: `exc_info`).")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerCallFailed(ConnectionEvent):
-    """A handler was ended by a channel layer that did not answer in time."""
-
-    name: ClassVar[str] = "layer.call_failed"
-    level: ClassVar[int] = INFO
-    topic: ClassVar[str] = "layer"
-
-    handler: str = _doc("Type of the message that was handled.")
-    alias: str = _doc("Alias of the layer.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerDown(Event):
-    """The channel layer stopped answering. Once per outage, process and alias."""
-
-    name: ClassVar[str] = "layer.down"
-    level: ClassVar[int] = WARNING
-    topic: ClassVar[str] = "layer"
-
-    alias: str = _doc("Alias of the layer.")
-    error: str = _doc("Class of the exception.")
-    connections: int = _doc("Connections that are held.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerUp(Event):
-    """The channel layer answers again, and every group was joined again."""
-
-    name: ClassVar[str] = "layer.up"
-    level: ClassVar[int] = INFO
-    topic: ClassVar[str] = "layer"
-
-    alias: str = _doc("Alias of the layer.")
-    downtime: float = _doc("Seconds since `layer.down`.")
-    groups: int = _doc("Memberships that were joined again.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerMembershipLost(Event):
-    """The layer answers, but had forgotten who is in which group (FLUSHALL, an empty restart)."""
-
-    name: ClassVar[str] = "layer.membership_lost"
-    level: ClassVar[int] = WARNING
-    topic: ClassVar[str] = "layer"
-
-    alias: str = _doc("Alias of the layer.")
-    groups: int = _doc("Memberships that were joined again.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerJoinFailed(Event):
-    """The layer answers, but kept refusing to let consumers join or leave groups: given up."""
-
-    name: ClassVar[str] = "layer.join_failed"
-    level: ClassVar[int] = WARNING
-    topic: ClassVar[str] = "layer"
-
-    alias: str = _doc("Alias of the layer.")
-    error: str = _doc("Class of the exception.")
-    groups: int = _doc("How many joins and leaves were given up.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LayerOverflow(Event):
-    """Channels of this process were full, and events for them were dropped.
-
-    At most once in 10 seconds, with what was dropped since the last record.
-    """
-
-    name: ClassVar[str] = "layer.overflow"
-    level: ClassVar[int] = WARNING
-    topic: ClassVar[str] = "layer"
-
-    alias: str = _doc("Alias of the layer.")
-    dropped: int = _doc("How many events.")
-    channels: int = _doc("How many channels they were meant for.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotifyFailed(Event):
-    """What `notify()` could not wait for came to nothing."""
-
-    name: ClassVar[str] = "notify.failed"
-    level: ClassVar[int] = WARNING
-    topic: ClassVar[str] = "layer"
-
-    alias: str = _doc("Alias of the layer.")
-    error: str = _doc("Class of the exception, `timed out`, or `too many wait`.")
+    step: str = doc_field("Which step.")
+    error: str = doc_field("Class of the exception.")
+    exception: BaseException = doc_field("The exception (in the record: `exc_info`).")
 
 
 EVENTS: tuple[type[Event], ...] = (

@@ -35,5 +35,13 @@ def encode(event: Mapping[str, Any]) -> str:
     return json.dumps(event["payload"])
 
 
+def check_event(event: object) -> None:
+    """Raise as other layers do, with or without ``python -O``."""
+    if not isinstance(event, dict):
+        raise AssertionError("message is not a dict")
+    if "__asgi_channel__" in event or MARK in event:
+        raise AssertionError("message has a key that the layer keeps for itself")
+
+
 class Frame(dict[str, Any]):
     """A message to the client, on its way through the queue of events."""

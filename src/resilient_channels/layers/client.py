@@ -14,7 +14,7 @@ from .attempts import attempt
 from .naming import Naming
 from .patience import Consumer, PatientClient
 from .reading import read
-from .supervision import get_supervisor
+from .supervisors import get_supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping

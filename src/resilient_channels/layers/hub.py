@@ -11,14 +11,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import compat
-from ..exceptions import LayerUnavailable
 from .attempts import attempt
 from .control import CONTROL_GROUP, Control, tell_move
 from .core_uplink import CoreUplink
 from .directory import Directory
 from .generic_uplink import GenericUplink
+from .joins import Joins
 from .shared_receivers import SharedReceivers
-from .supervision import get_supervisor, renewal_interval
+from .supervisors import get_supervisor, renewal_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Set
@@ -68,7 +68,7 @@ class Hub:
         self._uplink: Uplink = CoreUplink(layer, self) if is_core else GenericUplink(layer, self)
         self._renewal = renewal_interval(layer, 3, LONGEST_RENEWAL)
         self._supervisor: Supervisor | None = None
-        self._joins: dict[str, asyncio.Task[Exception | None]] = {}
+        self._joins = Joins(self, layer, self._uplink)
         self._receivers = SharedReceivers(self, layer)
         self._control = Control(self)
         self.unconfirmed: set[str] = set()
@@ -194,41 +194,11 @@ class Hub:
         if supervisor.is_down:
             supervisor.join_later(self)
             return
-        # All who join a group at once wait for the same call.
-        joining = self._joins.get(group)
-        if joining is None:
-            joining = self._joins[group] = self._loop.create_task(self._join_upstream(group))
-        await asyncio.wait({joining}, timeout=max(limit - self._loop.time(), 0.0))
-        if joining.done() and not joining.cancelled() and (error := joining.result()) is not None:
+        error = await self._joins.wait(group, limit)
+        if error is not None:
             is_last = self.directory.leave(group, channel)
             self.leave_soon(self._close([group] if is_last else []))
             raise error
-
-    async def _join_upstream(self, group: str) -> Exception | None:
-        """Join with the channel that *group* has now; what fails for an outage is done later."""
-        supervisor = self.get_supervisor()
-        limit = self._loop.time() + supervisor.deadline
-        channel: str | None = None
-        try:
-            async with asyncio.timeout_at(limit), supervisor.membership.slots:
-                channel = await self._uplink.get_channel(group)
-                if channel is None:
-                    return None  # it was left meanwhile
-                operation = self._layer.group_add
-                await attempt(supervisor, "group_add", limit, operation, group, channel)
-        except (LayerUnavailable, TimeoutError):
-            supervisor.join_later(self)
-        except Exception as error:  # noqa: BLE001  # raised by whoever waits for it
-            return error
-        else:
-            if self.channel_for(group) == channel:
-                self.unconfirmed.discard(group)
-            else:
-                supervisor.discard_later(group, channel)  # it was left meanwhile
-        finally:
-            if self._joins.get(group) is asyncio.current_task():
-                del self._joins[group]
-        return None
 
     async def leave(self, group: str, channel: str, limit: float) -> None:
         """Take *channel* out of *group*; what the layer does not take in time is done later."""
@@ -266,7 +236,7 @@ class Hub:
         leaves = []
         for group in groups:
             self.unconfirmed.discard(group)
-            self._joins.pop(group, None)  # whoever joins again has another channel, and call
+            self._joins.forget(group)
             channel = self._uplink.close(group)
             if channel is not None:
                 leaves.append((group, channel))

@@ -67,7 +67,7 @@ class HubClient(PatientClient):
         else:
             self._hub.register(channel, self, self._policy)
             if self._hub.is_down:
-                self.layer_event(self._hub.get_supervisor().down_event)
+                self.layer_event(self._hub.get_supervisor().outage.event)
         return channel
 
     async def receive(self, channel: str) -> Any:

@@ -17,6 +17,9 @@ CONCURRENCY = 20
 HOPELESS_ROUNDS = 8
 """How often a join or leave is tried on a layer whose probe succeeds, before it is given up."""
 
+HOPELESS_AFTER = 20.0
+"""Seconds that it is tried at the least: what lasts a moment is no refusal."""
+
 MAX_LEAVES = 10_000
 """How many groups may wait to be left. Beyond, the layer's own expiry has to do."""
 
@@ -73,6 +76,7 @@ class Membership:
         # share a few slots, because a pool of connections has an end.
         self.slots = asyncio.Semaphore(CONCURRENCY)
         self._rounds = 0
+        self._failing_since = 0.0
         self._sweep = self._walk()
         self._owed = 0.0
 
@@ -189,8 +193,11 @@ class Membership:
 
         What fails again and again on a layer that works is refused, not delayed.
         """
+        now = asyncio.get_running_loop().time()
+        if not self._rounds:
+            self._failing_since = now
         self._rounds += 1
-        if self._rounds < HOPELESS_ROUNDS:
+        if self._rounds < HOPELESS_ROUNDS or now - self._failing_since < HOPELESS_AFTER:
             return 0
         count = len(self._leaves) + sum(len(member.unconfirmed) for member in self._pending)
         self._leaves.clear()

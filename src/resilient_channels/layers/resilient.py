@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 from copy import deepcopy
 from functools import partial
-from itertools import count
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
-from weakref import WeakKeyDictionary
 
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
@@ -17,16 +14,17 @@ from django.utils.module_loading import import_string
 
 from .. import compat
 from ..conf import get_policies
-from ..core.frames import MARK
+from ..core.frames import check_event
 from .directory import Directory, put_to
-from .hub import Hub
+from .loops import Loops, run_there
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Mapping
 
     from ..core.policies import LayerPolicy
     from .directory import Box, Event
+    from .hub import Hub
 
 EXPIRY, CAPACITY, GROUP_EXPIRY = 60, 100, 86_400
 """As in the channel layer specification, where a wrapped layer says nothing else."""
@@ -105,8 +103,7 @@ class ResilientChannelLayer(BaseChannelLayer):
             self.upstream = None
         self._name = uuid4().hex
         self._own = Directory(self._find_alias)  # of the whole process; for a hub alone
-        self._hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
-        self._lock = Lock()
+        self._loops = Loops(self._find_alias, self.upstream, self._policy)
         self._purge_at = PURGE_FROM
 
     def __getattr__(self, name: str) -> Any:
@@ -223,13 +220,8 @@ class ResilientChannelLayer(BaseChannelLayer):
             # As with a broker, the sender waits: who sends again and again lets others receive.
             await asyncio.sleep(0)
         else:
-            serve = partial(self._serve_ours, group, event)
+            serve = partial(self._loops.serve_all, group, event)
             await self.get_hub().call("group_send", limit, group, event, in_outage=serve)
-
-    def _serve_ours(self, group: str, event: Event) -> None:
-        """In an outage members of this process get an event at once."""
-        for hub in self._all_hubs():
-            hub.deliver_from_anywhere(group, event)
 
     async def add(self, group: str, channel: str, limit: float) -> None:
         """As :meth:`group_add`."""
@@ -239,14 +231,16 @@ class ResilientChannelLayer(BaseChannelLayer):
             box = self._own.channels.get(channel) or self._make_box(self._own, channel)
             self._own.join(group, channel, box)
             return
-        home, hub = self._find_home(channel)
-        if hub is None:
+        home = self._loops.find_home(channel)
+        if home is None:
             await self.get_hub().move(group, channel, limit, is_out=False)
-        elif home is asyncio.get_running_loop():
+            return
+        loop, hub = home
+        if loop is asyncio.get_running_loop():
             box = hub.directory.channels.get(channel) or self._make_box(hub.directory, channel)
             await hub.join(group, channel, box, limit)
         else:
-            await run_there(home, self.group_add(group, channel))
+            await run_there(loop, self.group_add(group, channel))
 
     async def discard(self, group: str, channel: str, limit: float) -> None:
         """As :meth:`group_discard`."""
@@ -255,13 +249,15 @@ class ResilientChannelLayer(BaseChannelLayer):
         if self.upstream is None:
             self._own.leave(group, channel)
             return
-        home, hub = self._find_home(channel)
-        if hub is None:
+        home = self._loops.find_home(channel)
+        if home is None:
             await self.get_hub().move(group, channel, limit, is_out=True)
-        elif home is asyncio.get_running_loop():
+            return
+        loop, hub = home
+        if loop is asyncio.get_running_loop():
             await hub.leave(group, channel, limit)
         else:
-            await run_there(home, self.group_discard(group, channel))
+            await run_there(loop, self.group_discard(group, channel))
 
     # --- everything at once --------------------------------------------------------------------
 
@@ -283,42 +279,11 @@ class ResilientChannelLayer(BaseChannelLayer):
 
     def get_hub(self) -> Hub:
         """What the running event loop has to do with the wrapped layer."""
-        loop = asyncio.get_running_loop()
-        hub = self._hubs.get(loop)
-        if hub is None:
-            with self._lock:
-                # What still waits on a closed loop may refer to it, and would keep it for ever.
-                for other in list(self._hubs):
-                    if other.is_closed():
-                        del self._hubs[other]
-                hub = Hub(self._find_alias, self.upstream, self._policy, self._claim_number)
-                self._hubs[loop] = hub
-        return hub
-
-    def _claim_number(self) -> int:
-        """What tells one receiving event loop from the others."""
-        with self._lock:
-            taken = {hub.number for loop, hub in self._hubs.items() if not loop.is_closed()}
-        return next(number for number in count() if number not in taken)
+        return self._loops.get_hub()
 
     def get_directory(self) -> Directory:
         """Where the channels of the running event loop are found."""
         return self._own if self.upstream is None else self.get_hub().directory
-
-    def _all_hubs(self) -> list[Hub]:
-        with self._lock:
-            return list(self._hubs.values())
-
-    def _find_home(self, channel: str) -> tuple[asyncio.AbstractEventLoop, Hub | None]:
-        """The event loop that *channel* is used on; no hub, if it is another process's."""
-        here = asyncio.get_running_loop()
-        with self._lock:
-            hubs = [(loop, hub) for loop, hub in self._hubs.items() if not loop.is_closed()]
-        for loop, hub in hubs:
-            if channel in hub.directory.channels:
-                return loop, hub
-        hub = self.get_hub()
-        return here, hub if hub.owns(channel) else None
 
     def _make_box(self, directory: Directory, channel: str) -> Box:
         if len(directory.channels) >= self._purge_at:
@@ -357,16 +322,3 @@ def _first(*values: Any) -> Any:
 
 def _read_prefix(prefix: str | None = None) -> str | None:
     return prefix
-
-
-def check_event(event: object) -> None:
-    """Raise as other layers do, with or without ``python -O``."""
-    if not isinstance(event, dict):
-        raise AssertionError("message is not a dict")
-    if "__asgi_channel__" in event or MARK in event:
-        raise AssertionError("message has a key that the layer keeps for itself")
-
-
-async def run_there(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* on *loop*, another thread's."""
-    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))

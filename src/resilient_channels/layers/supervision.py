@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from random import random
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from .. import compat
 from ..core import events
@@ -18,15 +17,13 @@ from ..core.backoff import Backoff
 from ..observers import notify
 from .canary import Canary, Ear, Health, OwnEar
 from .membership import Member, Membership, keep_orphans, take_orphans
+from .outage import Outage
 from .reading import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from ..core.policies import LayerPolicy
-
-NO_RENEWAL = 7 * 86_400.0
-"""Seconds within which every group is joined again on a layer that forgets nobody by itself."""
 
 STEPS = 16
 """A renewal takes at least as many steps."""
@@ -48,7 +45,9 @@ class Supervisor:
     """Watches one layer for all consumers of a loop.
 
     Attributes:
-        is_down: Whether an outage is going on.
+        membership: Who is in which group.
+        outage: Whether the layer is out of order.
+        attempts: How many calls to it are under way.
     """
 
     def __init__(
@@ -56,34 +55,37 @@ class Supervisor:
         alias: str,
         layer: Any,
         policy: LayerPolicy,
-        ear: Ear | None = None,
+        ear: Ear | None,
         *,
-        renewal: float | None = None,
+        renewal: float,
+        on_end: Callable[[Supervisor], None],
     ) -> None:
         self.alias = alias
         self.layer = layer
-        self.is_down = False
         self.deadline = policy.deadline
         self.pending = policy.pending
         self._probe_interval = policy.probe
         self.membership = Membership(layer, policy.deadline)
         self.membership.adopt_leaves(take_orphans(layer))
+        self.outage = Outage(alias, self.membership)
         can_fail = not compat.is_in_process(layer) and compat.has_groups(layer)
         self._canary = Canary(layer, ear or OwnEar(layer)) if can_fail else None
         self._task: asyncio.Task[None] | None = None
         self._alarm = asyncio.Event()
         self._verdict: asyncio.Future[bool] | None = None
-        self._up = asyncio.Event()
-        self._up.set()
-        self._down_since = 0.0
         self._lost_probes = 0
-        self.attempts = 0  # calls to the layer that are under way
+        self.attempts = 0
         self._lonely_rounds = 0
         self._arrivals = 0
         self._must_rejoin = False
-        self.down_event: Mapping[str, Any] = {}
-        self._renewal = renewal or renewal_interval(layer, 2)
+        self._renewal = renewal
+        self._on_end = on_end
         self._renewed_at = self._canary_renewed_at = 0.0
+
+    @property
+    def is_down(self) -> bool:
+        """Whether an outage is known."""
+        return self.outage.is_going_on
 
     @property
     def is_watching(self) -> bool:
@@ -100,7 +102,7 @@ class Supervisor:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="resilient_channels.supervisor")
         if self.is_down:
-            member.layer_event(self.down_event)
+            member.layer_event(self.outage.event)
 
     def adapt(self, policy: LayerPolicy) -> None:
         """Probe as often as the one who wants it most often."""
@@ -118,7 +120,7 @@ class Supervisor:
         if self.membership.has_leaves and not self.is_down and not at_once:
             self._alarm.set()  # the loop has a few last words
             return
-        _forget(self)
+        self._on_end(self)
         task.cancel()
         remaining = limit - asyncio.get_running_loop().time()
         await asyncio.wait({task}, timeout=max(remaining, 0))
@@ -195,7 +197,7 @@ class Supervisor:
 
     async def wait_until_up(self) -> None:
         """Return when no outage is known."""
-        await self._up.wait()
+        await self.outage.wait_until_over()
 
     # --- the loop ------------------------------------------------------------------------------
 
@@ -216,12 +218,13 @@ class Supervisor:
                 if not self.membership and not self.membership.has_leaves:
                     break
                 self._renew(loop.time())
-                is_healthy = await self._check()
+                is_healthy = await self._probe()
+                self._answer(is_healthy)
                 is_troubled = not (is_healthy and await self._settle())
                 if is_healthy and self.is_down:
-                    self._end_outage()  # a group that is refused keeps nobody else waiting
+                    self.outage.end()  # a group that is refused keeps nobody else waiting
         finally:
-            _forget(self)
+            self._on_end(self)
             self._answer(False)
             orphans = self.membership.take_leaves()
             if orphans and not self.is_down:
@@ -257,11 +260,6 @@ class Supervisor:
 
     # --- health --------------------------------------------------------------------------------
 
-    async def _check(self) -> bool:
-        is_healthy = await self._probe()
-        self._answer(is_healthy)
-        return is_healthy
-
     async def _probe(self) -> bool:
         canary = self._canary
         if canary is None:
@@ -288,7 +286,7 @@ class Supervisor:
             # The canary has begun, or begun anew. Others may have done so too early, and hang.
             await self._restart_members()
         if health is Health.FAILING or self._lost_probes >= LOST_PROBES_FOR_OUTAGE:
-            self._begin_outage(canary.error)
+            self.outage.begin(canary.error)
         return health is Health.FINE
 
     async def _restart_members(self) -> None:
@@ -318,34 +316,6 @@ class Supervisor:
         if verdict is not None and not verdict.done():
             verdict.set_result(is_healthy)
 
-    def _begin_outage(self, error: BaseException | None) -> None:
-        if self.is_down:
-            return
-        self.is_down = True
-        self._up.clear()
-        self._down_since = asyncio.get_running_loop().time()
-        name = type(error).__name__ if error is not None else "no message arrived"
-        notify(
-            events.LayerDown(
-                alias=self.alias, error=name, connections=self.membership.count_connections()
-            )
-        )
-        self.down_event = {"type": "layer.down", "alias": self.alias, "error": name}
-        self.membership.doubt_all()
-        self._tell_members(self.down_event)
-
-    def _end_outage(self) -> None:
-        self.is_down = False
-        self._up.set()
-        downtime = asyncio.get_running_loop().time() - self._down_since
-        groups = self.membership.count_groups()
-        notify(events.LayerUp(alias=self.alias, downtime=round(downtime, 3), groups=groups))
-        self._tell_members({"type": "layer.up", "alias": self.alias, "downtime": downtime})
-
-    def _tell_members(self, event: Mapping[str, Any]) -> None:
-        for member in self.membership.members():
-            member.layer_event(event)
-
     async def _settle(self) -> bool:
         """Join and leave what is due; true when nothing is left to do."""
         failures = await self.membership.settle()
@@ -355,55 +325,3 @@ class Supervisor:
                 name = type(failures[0]).__name__
                 notify(events.LayerJoinFailed(alias=self.alias, error=name, groups=given_up))
         return not failures
-
-
-# Loops are not kept alive by this map; a supervisor leaves it when its last member has left.
-_supervisors: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, Supervisor]] = (
-    WeakKeyDictionary()
-)
-
-
-def get_supervisor(
-    alias: str,
-    layer: Any,
-    policy: LayerPolicy,
-    make_ear: Callable[[], Ear] | None = None,
-    *,
-    renewal: float | None = None,
-) -> Supervisor:
-    """The supervisor of *layer* on the running loop.
-
-    Args:
-        make_ear: How its probe listens, if not on a channel of its own.
-        renewal: Seconds within which every group is joined again.
-    """
-    supervisors = _supervisors.setdefault(asyncio.get_running_loop(), {})
-    supervisor = supervisors.get(id(layer))
-    if supervisor is None:
-        ear = None if make_ear is None else make_ear()
-        supervisor = Supervisor(alias, layer, policy, ear, renewal=renewal)
-        supervisors[id(layer)] = supervisor
-    return supervisor
-
-
-def renewal_interval(layer: Any, times: int, longest: float = NO_RENEWAL) -> float:
-    """Seconds in which *layer* lets a member be renewed so many *times* before it forgets it."""
-    expiry = compat.read_option(layer, "group_expiry")
-    if isinstance(expiry, int | float) and expiry > 0:
-        return min(expiry / times, longest)
-    return longest
-
-
-def find_home(layer: Any) -> asyncio.AbstractEventLoop | None:
-    """A running event loop whose consumers use *layer*; from any thread."""
-    for loop, supervisors in _supervisors.copy().items():
-        supervisor = supervisors.get(id(layer))
-        if supervisor is not None and supervisor.is_watching and loop.is_running():
-            return loop
-    return None
-
-
-def _forget(supervisor: Supervisor) -> None:
-    supervisors = _supervisors.get(asyncio.get_running_loop(), {})
-    if supervisors.get(id(supervisor.layer)) is supervisor:
-        del supervisors[id(supervisor.layer)]
