@@ -31,7 +31,7 @@ class Answers:
         self._waiting = (*self._waiting[1 - MAX_WAITING :], text)
         if not self._is_sending:
             self._is_sending = True
-            self._connection.spawn_reader(self._send_all(), "answers")
+            self._connection.spawn_reader(self._send_all(), "resilient_channels.answers")
 
     async def _send_all(self) -> None:
         connection = self._connection

@@ -136,7 +136,7 @@ class Connection:
 
     def start_reading(self) -> None:
         """Read the client from now on."""
-        self.spawn_reader(self.intake.read_client(), "client")
+        self.spawn_reader(self.intake.read_client(), "resilient_channels.client")
 
     def step_aside(
         self, scope: Mapping[str, Any], receive: compat.Receive, send: compat.Send
@@ -242,10 +242,6 @@ class Connection:
         """A frame was not written because the connection is over."""
         notify(events.SendDropped(**self.who))
 
-    def forward_failed(self, error: Exception) -> None:
-        """The server refused a frame that no handler waits for."""
-        self.tell_step(f"the server refused a frame: {type(error).__name__}")
-
     def send_timed_out(self, deadline: float) -> None:
         """The server did not take a frame in time: the peer does not read."""
         event = events.SendTimedOut(**self.who, deadline=deadline)
@@ -316,7 +312,7 @@ class Connection:
 
     def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that fills the intake until the cleanup ends it."""
-        task = self.loop.create_task(coroutine, name=f"resilient_channels.{name}.{self.id}")
+        task = self.loop.create_task(coroutine, name=name)
         self.end_with(task)
         return task
 

@@ -21,6 +21,7 @@ from .core.disconnects import DisconnectKind
 from .core.frames import Frame
 from .dispatching import find_dispatch
 from .failures import FailureHandler
+from .forwarding import forward
 from .intake import LEFT
 from .layers.side import LayerSide
 from .tasks import TaskGroup
@@ -149,7 +150,7 @@ class Driver(Connection):
         if self.forwarding is not None:
             await asyncio.wait({self.forwarding})
         if type(message) is Frame:
-            await self.gate.forward(message)
+            await forward(self, message)
             return
         if from_layer and not await self._admits(message):
             return
@@ -157,11 +158,12 @@ class Driver(Connection):
         if kind == CONNECT:
             self.was_connected = True
         turn = Turn()
-        current_turn.set(turn)
+        token = current_turn.set(turn)
+        is_connected = False
         try:
             await self._dispatch(self, message)
             if kind == CONNECT:
-                self._context = copy_context()
+                is_connected = True
                 self.layer.remember_declared_groups()
         except StopConsumer:
             raise
@@ -178,22 +180,19 @@ class Driver(Connection):
                 await self.failures.meet(error, message, from_layer=from_layer)
         finally:
             turn.is_over = True
+            current_turn.reset(token)  # a context lives long: nothing of a message is kept in it
             self.handling = None
+        if is_connected:
+            self._context = copy_context()
 
-    def push(self, frame: Message) -> None:
-        """Pass on a broadcast's frame at once, beside a consumer that has nothing to do.
-
-        The server's ``send`` gets a task of its own, as some rely on one. It seldom waits: then
-        what comes next waits for it, too.
-        """
-        forwarding = compat.start_eagerly(self.loop, self.gate.forward(frame), self._context)
-        if not forwarding.done():
-            self.forwarding = forwarding
-            self.end_with(forwarding)
-            forwarding.add_done_callback(self._forwarded)
-
-    def _forwarded(self, forwarding: asyncio.Task[None]) -> None:
+    def forwarded(self, forwarding: asyncio.Task[None]) -> None:
+        """The server has taken the frame, or never will."""
         self.forwarding = None
+
+    @property
+    def context(self) -> Context:
+        """What ``connect()`` has set."""
+        return self._context
 
     async def _admits(self, event: Message) -> bool:
         """Whether an event of the layer may be dispatched; a few types may not."""

@@ -35,7 +35,6 @@ class Owner(Protocol):
     def excuses_sender(self) -> bool: ...
     def last_heard(self) -> float: ...
     def send_dropped(self) -> None: ...
-    def forward_failed(self, error: Exception) -> None: ...
     def send_timed_out(self, deadline: float) -> None: ...
 
 
@@ -49,11 +48,12 @@ class SendGate:
     Attributes:
         owner: The connection.
         escapes: Whether text that looks like a control frame has to be told from one.
+        is_servers_own: Whether frames go straight to the server, with nothing around its ``send``.
     """
 
     __slots__ = (
         "_accepting", "_deadline", "_is_aside", "_is_denying", "_link", "_loop", "_send", "_waits",
-        "_wheel", "escapes", "owner",
+        "_wheel", "escapes", "is_servers_own", "owner",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,7 @@ class SendGate:
         self._accepting: asyncio.Future[None] | None = None
         self._waits: tuple[blocking.Patience, ...] = ()
         self.escapes = False
+        self.is_servers_own = compat.is_servers_own(send)
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """The ASGI ``send`` that the consumer gets. May be awaited on any thread's loop."""
@@ -93,9 +94,9 @@ class SendGate:
                 self._link.sent += 1
                 return
             except Exception as error:  # noqa: BLE001  # sorted there
-                outcome = self._failed(error)
+                outcome = self.judge(error)
             else:
-                outcome = await self._wait(steps, wait)
+                outcome = await self.finish(steps, wait)
             if outcome is SendOutcome.SENT:
                 self._link.sent += 1
             else:
@@ -109,23 +110,12 @@ class SendGate:
             return SendOutcome.CLOSED
         return await self._write({"type": "websocket.send", "text": text})
 
-    async def forward(self, frame: Mapping[str, Any]) -> None:
-        """Write a finished frame that nobody waits for; nothing is raised, all is counted."""
-        outcome = SendOutcome.CLOSED
-        if self._link.state is State.OPEN:
-            # What _write does, in one coroutine: a broadcast comes here for each of its members.
-            try:
-                waiting = blocking.begin(self._send(frame))
-                outcome = SendOutcome.SENT if waiting is None else await self._wait(*waiting)
-            except Exception as error:  # noqa: BLE001  # sorted there
-                try:
-                    outcome = self._failed(error)
-                except Exception as refusal:  # noqa: BLE001  # the server's own
-                    self.owner.forward_failed(refusal)
-        if outcome is SendOutcome.SENT:
-            self._link.sent += 1
-        else:
-            self._link.unsent += 1
+    def begin(self, message: Mapping[str, Any]) -> tuple[blocking.Steps, Any] | None:
+        """Hand *message* to the server up to its first wait; ``None`` if there was none.
+
+        What is returned is for :meth:`finish`, what is raised for :meth:`judge`.
+        """
+        return blocking.begin(self._send(message))
 
     async def close(self, code: int | None, kind: DisconnectKind) -> None:
         """Close for a reason of our own. Waits for the server at most the send deadline."""
@@ -250,12 +240,12 @@ class SendGate:
     async def _write(self, message: Mapping[str, Any]) -> SendOutcome:
         """Hand *message* to the server, within the deadline."""
         try:
-            waiting = blocking.begin(self._send(message))
+            waiting = self.begin(message)
         except Exception as error:  # noqa: BLE001  # sorted there
-            return self._failed(error)
-        return SendOutcome.SENT if waiting is None else await self._wait(*waiting)
+            return self.judge(error)
+        return SendOutcome.SENT if waiting is None else await self.finish(*waiting)
 
-    async def _wait(self, steps: blocking.Steps, wait: Any) -> SendOutcome:
+    async def finish(self, steps: blocking.Steps, wait: Any) -> SendOutcome:
         """Wait for a server that does not take a message at once."""
         patience = None
         if self._deadline is not None:
@@ -270,7 +260,7 @@ class SendGate:
             self.owner.send_timed_out(patience.seconds)
             return SendOutcome.TIMED_OUT
         except Exception as error:  # noqa: BLE001  # sorted there
-            return self._failed(error)
+            return self.judge(error)
         finally:
             if patience is not None:
                 patience.cancel()
@@ -280,7 +270,7 @@ class SendGate:
     def _forget(self, patience: blocking.Patience) -> None:
         self._waits = tuple(other for other in self._waits if other is not patience)
 
-    def _failed(self, error: Exception) -> SendOutcome:
+    def judge(self, error: Exception) -> SendOutcome:
         """The server refused a message: because the peer is gone, or for a reason of its own."""
         if not compat.says_gone(error):
             raise error

@@ -66,6 +66,7 @@ from .layers import (
     shorten_blocking_reads as shorten_blocking_reads,
 )
 from .servers import _GONE_BY_NAME as _GONE_BY_NAME
+from .servers import is_servers_own as is_servers_own
 from .servers import offers_denial_response as offers_denial_response
 from .servers import read_dialect as read_dialect
 from .servers import says_gone as says_gone

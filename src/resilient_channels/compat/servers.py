@@ -35,6 +35,16 @@ def says_gone(error: Exception) -> bool:
     return (type(error).__module__, type(error).__name__) in _GONE_BY_NAME
 
 
+# Whose own ``send`` is known not to ask which task it runs in, before it waits.
+_KNOWN = ("uvicorn.", "daphne.")
+
+
+def is_servers_own(send: object) -> bool:
+    """Whether *send* is that of a server we know, with nothing around it."""
+    method = getattr(send, "func", send)  # Daphne's is a partial
+    return type(getattr(method, "__self__", None)).__module__.startswith(_KNOWN)
+
+
 def read_dialect(scope: Mapping[str, Any]) -> ServerDialect:
     """How the server behind *scope* reports the end of a connection."""
     version = (scope.get("asgi") or {}).get("spec_version")

@@ -6,10 +6,10 @@ import asyncio
 from random import random
 from typing import TYPE_CHECKING, Any
 
-from .. import compat
 from ..core.codes import CloseCode
 from ..core.disconnects import DisconnectKind
 from ..core.frames import Frame
+from ..forwarding import can_push, push
 from .client import LayerClient
 from .hub_client import HubClient
 from .proxy import LayerProxy
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ..core.inbox import Message
     from ..driver import Driver
+
+READER = "resilient_channels.layer"
 
 HANDLERS = {"layer.down": "layer_down", "layer.up": "layer_up"}
 
@@ -73,7 +75,7 @@ class LayerSide:
         """The consumer has a channel: begin to read it."""
         assert isinstance(self.client, LayerClient)  # noqa: S101  # it is the client that calls
         reading = self.client.read_supervised(self._driver.intake)
-        self._reader = self._driver.spawn_reader(reading, "layer")
+        self._reader = self._driver.spawn_reader(reading, READER)
 
     def restart_layer_reader(self) -> None:
         """Begin to read anew, once the old reader has let go."""
@@ -81,7 +83,7 @@ class LayerSide:
         if old is None or old.cancelling():
             return
         old.cancel()
-        self._reader = self._driver.spawn_reader(self._read_after(old), "layer")
+        self._reader = self._driver.spawn_reader(self._read_after(old), READER)
 
     async def _read_after(self, old: asyncio.Task[None]) -> None:
         assert isinstance(self.client, LayerClient)  # noqa: S101  # it is the client that calls
@@ -107,8 +109,8 @@ class LayerSide:
         if not driver.traits.takes_frames:
             return driver.intake.offer_event(dict(event), capacity)
         frame = {"type": "websocket.send", "text": text}
-        if compat.CAN_START_EAGERLY and driver.forwarding is None and driver.intake.is_waiting():
-            driver.push(frame)
+        if can_push(driver):
+            push(driver, frame)
             return True
         return driver.intake.offer_event(Frame(frame), capacity)
 
