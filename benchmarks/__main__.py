@@ -10,17 +10,23 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import ROOT, echo, fairness, heartbeat, memory
+from . import ROOT, churn, echo, fairness, group, heartbeat, memory, redis_idle
 from .environment import describe
 from .scale import FULL, QUICK
 from .table import render, render_environment
 
 WORKS = {
     "echo": echo.measure,
+    "group": group.measure,
+    "broadcast": group.measure_broadcast,
     "memory": memory.measure,
+    "churn": churn.measure,
     "heartbeat": heartbeat.measure,
     "fairness": fairness.measure,
+    "redis": redis_idle.measure,
 }
+# What they measure has little to do with the server, and they take their time.
+ONCE = {"churn", "redis"}
 SERVERS = ("uvicorn", "daphne")
 RESULTS = ROOT / "benchmarks" / "results.json"
 
@@ -37,6 +43,18 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def choose(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """Return which work is to be done on which server, in that order."""
+    servers = arguments.server or SERVERS
+    works = arguments.only or WORKS
+    return [
+        (server, work)
+        for server in servers
+        for work in works
+        if work not in ONCE or server == servers[0]
+    ]
+
+
 def name_command(arguments: argparse.Namespace) -> str:
     """Return the command that makes the same numbers; where they are written does not matter."""
     words = ["python -m benchmarks"]
@@ -47,6 +65,14 @@ def name_command(arguments: argparse.Namespace) -> str:
     return " ".join(words)
 
 
+def allow_open_files() -> None:
+    """Open as many files as the system lets us; every connection is one here, and one there."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
     began = time.monotonic()
@@ -55,12 +81,13 @@ async def run(arguments: argparse.Namespace) -> None:
     if environment["load"] > environment["cpus"] / 2:
         print(f"the machine is busy: load {environment['load']}; so ratios spread", file=sys.stderr)
     results, tables = [], []
-    for server in arguments.server or SERVERS:
-        for work in arguments.only or WORKS:
-            print(f"measuring {work} on {server}", file=sys.stderr)
-            started = time.monotonic()
-            result = await WORKS[work](server, scale, arguments.loop)
-            took = round(time.monotonic() - started, 1)
+    for server, work in choose(arguments):
+        print(f"measuring {work} on {server}", file=sys.stderr)
+        started = time.monotonic()
+        found = await WORKS[work](server, scale, arguments.loop)
+        took = round(time.monotonic() - started, 1)
+        print(f"{took} s", file=sys.stderr)
+        for result in found:
             results.append({**result.as_json(), "seconds": took})
             tables.append(render(result))
             print(tables[-1], end="\n\n", flush=True)
@@ -83,6 +110,7 @@ def main() -> None:
     arguments = read_arguments()
     if not sys.platform.startswith("linux"):
         raise SystemExit("The benchmarks read /proc and CPU clocks of other processes: Linux only.")
+    allow_open_files()
     with suppress(KeyboardInterrupt):
         asyncio.run(run(arguments))
 

@@ -23,7 +23,7 @@ TEXT = '{"type":"chat.message","text":"to be sent back","number":12345}'
 TURNS = 4
 
 
-async def measure(server: str, scale: Scale, loop: str | None) -> Result:
+async def measure(server: str, scale: Scale, loop: str | None) -> list[Result]:
     """Take turns: each variant works alone for a moment, then the next."""
     samples: dict[str, list[float]] = {variant.name: [] for variant in ECHO}
     async with serving(server, ECHO, loop) as processes:
@@ -38,13 +38,15 @@ async def measure(server: str, scale: Scale, loop: str | None) -> Result:
                 for variant, sample in _round(processes, crowds, scale.echo_seconds).items():
                     samples[variant.name].append(sample)
         facts = {"loop": ask(processes[BARE].port)["loop"], "connections": scale.echo_connections}
-    return Result(
-        work="echo",
-        server=server,
-        unit="CPU µs per message",
-        rows=compare(samples, BARE.name),
-        facts=facts,
-    )
+    return [
+        Result(
+            work="echo",
+            server=server,
+            unit="CPU µs per message",
+            rows=compare(samples, BARE.name),
+            facts=facts,
+        )
+    ]
 
 
 def _round(

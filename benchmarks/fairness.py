@@ -47,7 +47,7 @@ class Probe:
             self.latencies.append(now - self.sent.popleft())
 
 
-async def measure(server: str, scale: Scale, loop: str | None) -> Result:
+async def measure(server: str, scale: Scale, loop: str | None) -> list[Result]:
     """All variants at the same time: who sleeps needs no CPU."""
     async with serving(server, FAIRNESS, loop) as processes:
         with Crowd() as crowd:
@@ -77,13 +77,15 @@ async def measure(server: str, scale: Scale, loop: str | None) -> Result:
             "asleep for seconds": scale.sleep_seconds,
         }
     samples = {variant.name: [_percentile_99(some) * 1000] for variant, some in probes.items()}
-    return Result(
-        work="fairness",
-        server=server,
-        unit="p99 of an async echo, ms",
-        rows=compare(samples, BARE.name),
-        facts=facts,
-    )
+    return [
+        Result(
+            work="fairness",
+            server=server,
+            unit="p99 of an async echo, ms",
+            rows=compare(samples, BARE.name),
+            facts=facts,
+        )
+    ]
 
 
 def _run(crowd: Crowd, probes: list[Probe], sleepers: list[Wire], scale: Scale) -> None:

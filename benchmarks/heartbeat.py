@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .variants import Variant
 
 
-async def measure(server: str, scale: Scale, loop: str | None) -> Result:
+async def measure(server: str, scale: Scale, loop: str | None) -> list[Result]:
     """All variants beat at the same time, once a second; a round is a window of that time."""
     samples: dict[str, list[float]] = {variant.name: [] for variant in HEARTBEAT}
     connections = range(scale.heartbeat_connections)
@@ -35,13 +35,15 @@ async def measure(server: str, scale: Scale, loop: str | None) -> Result:
                     cpu_before, pings_before = before[variant]
                     samples[variant.name].append((cpu - cpu_before) / (pings - pings_before) * 1e6)
         facts = {"loop": ask(processes[BARE].port)["loop"], "connections": len(connections)}
-    return Result(
-        work="heartbeat",
-        server=server,
-        unit="CPU µs per ping and pong",
-        rows=compare(samples, BARE.name),
-        facts=facts,
-    )
+    return [
+        Result(
+            work="heartbeat",
+            server=server,
+            unit="CPU µs per ping and pong",
+            rows=compare(samples, BARE.name),
+            facts=facts,
+        )
+    ]
 
 
 def _look(

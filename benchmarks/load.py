@@ -23,6 +23,7 @@ OURS = "resilient.v1"
 # server what any mask costs.
 ZEROS = bytes(4)
 CONTROL = b"\x1e"
+NAP = 0.001
 PING = re.compile(rb'\x1e\{"type":"ping","n":([^,}]+)')
 
 
@@ -35,6 +36,11 @@ def masked(opcode: int, payload: bytes) -> bytes:
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
     return bytes([0x80 | opcode]) + length + ZEROS + payload
+
+
+def unmasked(payload: bytes) -> bytes:
+    """Return a server's frame of text, up to 65,535 bytes."""
+    return frames.encode(frames.TEXT, payload, masked=False)
 
 
 HELLO = masked(frames.TEXT, CONTROL + b'{"type":"hello","version":1}')
@@ -98,10 +104,14 @@ class Crowd:
         opened = []
         for number in numbers:
             wire = shake_hands(port, f"/{work}/{number}", OURS if negotiated else None)
-            self.wires[wire.raw.fileno()] = wire
-            self._poll.register(wire.raw, select.EPOLLIN)
+            self.add(wire)
             opened.append(wire)
         return opened
+
+    def add(self, wire: Wire) -> None:
+        """Take care of a connection that is open."""
+        self.wires[wire.raw.fileno()] = wire
+        self._poll.register(wire.raw, select.EPOLLIN)
 
     def serve(self, seconds: float) -> None:
         """Answer whatever comes, for a while."""
@@ -147,11 +157,34 @@ class Crowd:
                     return count
         raise LoadFailed(f"{waiting} messages were not answered")
 
-    def read(self, until: float) -> Iterator[tuple[Wire, bytes]]:
+    def hear(self, expected: bytes, count: int, deadline: float = 60.0) -> None:
+        """Read until *count* messages have come, most of them to the byte as *expected*.
+
+        The client sleeps between looks, so that the server's CPU time is not that of waking it up.
+        A client on another machine would not be woken by the server either.
+
+        Raises:
+            LoadFailed: They did not within *deadline* seconds, or one came twice.
+        """
+        for wire, data in self.read(time.monotonic() + deadline, nap=NAP):
+            if data == expected and not wire.buffer:
+                count -= 1
+            else:
+                before = wire.texts
+                wire.take(data)
+                count -= wire.texts - before
+            if count <= 0:
+                break
+        if count:
+            raise LoadFailed(f"of the messages, {count} are missing after {deadline} s")
+
+    def read(self, until: float, nap: float = 0.0) -> Iterator[tuple[Wire, bytes]]:
         """Yield what comes, and where, until that moment of the monotonic clock."""
         wires, poll, now = self.wires, self._poll.poll, time.monotonic
         while (left := until - now()) > 0:
-            for number, _ in poll(left):
+            if nap:
+                time.sleep(nap)
+            for number, _ in poll(0 if nap else left):
                 wire = wires[number]
                 data = wire.raw.recv(65_536)
                 if not data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from .load import Crowd
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from .variants import Variant
 
 
-async def measure(server: str, scale: Scale, loop: str | None) -> Result:
+async def measure(server: str, scale: Scale, loop: str | None) -> list[Result]:
     """Every round has fresh processes: memory that was given back would be used again."""
-    samples: dict[str, list[float]] = {variant.name: [] for variant in IDLE}
+    samples: defaultdict[str, list[float]] = defaultdict(list)
     for _ in range(scale.idle_rounds):
         async with serving(server, IDLE, loop) as processes:
             for variant, process in processes.items():
@@ -27,13 +28,15 @@ async def measure(server: str, scale: Scale, loop: str | None) -> Result:
                 "loop": ask(processes[BARE].port)["loop"],
                 "connections": scale.idle_connections,
             }
-    return Result(
-        work="idle memory",
-        server=server,
-        unit="KB per connection",
-        rows=compare(samples, BARE.name),
-        facts=facts,
-    )
+    return [
+        Result(
+            work="idle memory",
+            server=server,
+            unit="KB per connection",
+            rows=compare(samples, BARE.name),
+            facts=facts,
+        )
+    ]
 
 
 def _sample(variant: Variant, process: Server, scale: Scale) -> float:

@@ -6,19 +6,21 @@ import asyncio
 import json
 import os
 import re
+import sys
 import time
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tour.brokers import Broker, available
 from tour.servers import Server, ServerFailed
 
 from . import ROOT
 from .load import LoadFailed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from .variants import Variant
 
@@ -27,31 +29,66 @@ OPTIONS = {
     "uvicorn": ("--log-level", "warning", "--no-access-log"),
     "daphne": ("-v", "0"),
 }
+REST = 0.03
+# The server's own pings, one per connection at about the same moment, are more work than a short
+# sample of the floor. Where samples are short and connections many, they are put off.
+WITHOUT_PINGS = {
+    "uvicorn": ("--ws-ping-interval", "3600"),
+    "daphne": ("--ping-interval", "3600"),
+}
 
 
 @asynccontextmanager
 async def serving(
-    server: str, variants: Iterable[Variant], loop: str | None = None
+    server: str,
+    variants: Iterable[Variant],
+    loop: str | None = None,
+    *,
+    options: tuple[str, ...] = (),
+    broker: Broker | None = None,
 ) -> AsyncIterator[dict[Variant, Server]]:
-    """Run one process per variant."""
-    options = OPTIONS[server]
+    """Run one process per variant, and a broker for those that need one if none is given.
+
+    Without redis-server on the PATH, what needs it is left out.
+    """
+    options = (*OPTIONS[server], *options)
     if loop is not None and server == "uvicorn":
         options += ("--loop", loop)
-    processes = {
-        variant: Server(
-            server,
-            variant.application,
-            environment=variant.environment,
-            directory=ROOT,
-            options=options,
-        )
-        for variant in variants
-    }
+    variants = list(possible(variants))
+    async with AsyncExitStack() as stack:
+        if broker is None and any(variant.needs_redis for variant in variants):
+            broker = await stack.enter_async_context(Broker())
+        address = {} if broker is None else {"BENCHMARK_REDIS": broker.host["address"]}
+        processes = {
+            variant: Server(
+                server,
+                variant.application,
+                environment={**variant.environment, **address},
+                directory=ROOT,
+                options=options,
+            )
+            for variant in variants
+        }
+        async with _running(processes):
+            yield processes
+
+
+def possible(variants: Iterable[Variant]) -> Iterator[Variant]:
+    """Leave out what needs a broker where none can be started, and say so."""
+    for variant in variants:
+        if not variant.needs_redis or available():
+            yield variant
+        else:
+            print(f"left out, there is no redis-server: {variant.name}", file=sys.stderr)
+
+
+@asynccontextmanager
+async def _running(processes: dict[Variant, Server]) -> AsyncIterator[None]:
     try:
         async with asyncio.TaskGroup() as starting:
             for process in processes.values():
                 starting.create_task(_start(process))
-        yield processes
+        yield
     except (LoadFailed, OSError) as error:
         for variant, process in processes.items():
             if said := process.log_text()[-2000:]:
@@ -90,6 +127,22 @@ def cpu_seconds(pid: int) -> float:
     except OSError:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds_at_rest(pid: int, deadline: float = 60.0) -> float:
+    """Wait until a process has next to nothing left to do, and return what it has used by then.
+
+    What a client waits for may be far from all that the server does for it: with its in-memory
+    layer, plain Channels has most of the work when everybody has been served.
+    """
+    give_up, before = time.monotonic() + deadline, cpu_seconds(pid)
+    while time.monotonic() < give_up:
+        time.sleep(REST)
+        now = cpu_seconds(pid)
+        if now - before < REST / 10:
+            return now
+        before = now
+    raise LoadFailed(f"process {pid} is still busy after {deadline} s")
 
 
 def rss_bytes(pid: int) -> int:

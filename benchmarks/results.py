@@ -23,7 +23,10 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One variant's samples, one per round, and its ratio to the floor's of the same round."""
+    """One variant's samples, one per round, and its ratio to the floor's of the same round.
+
+    Where nothing is the floor, there are no ratios.
+    """
 
     variant: str
     samples: list[float]
@@ -35,9 +38,9 @@ class Row:
         return Spread.of(self.samples)
 
     @property
-    def ratio(self) -> Spread:
-        """How many times the floor."""
-        return Spread.of(self.ratios)
+    def ratio(self) -> Spread | None:
+        """How many times the floor; None without one."""
+        return Spread.of(self.ratios) if self.ratios else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +70,26 @@ class Result:
                     "variant": row.variant,
                     "median": row.value.median,
                     "samples": row.samples,
-                    "ratio": asdict(row.ratio),
+                    "ratio": asdict(row.ratio) if row.ratio else None,
                 }
                 for row in self.rows
             ],
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How a quantity changes with the size of something: one value per variant and size."""
+
+    work: str
+    server: str
+    unit: str
+    columns: list[str]
+    values: dict[str, list[float]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what goes into the JSON file."""
+        return asdict(self)
 
 
 def compare(samples: dict[str, list[float]], floor: str) -> list[Row]:
@@ -87,3 +105,8 @@ def compare(samples: dict[str, list[float]], floor: str) -> list[Row]:
         )
         for name, values in samples.items()
     ]
+
+
+def list_rows(samples: dict[str, list[float]]) -> list[Row]:
+    """Return one row per variant where there is no floor to compare with."""
+    return [Row(variant=name, samples=values, ratios=[]) for name, values in samples.items()]

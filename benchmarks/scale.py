@@ -13,6 +13,9 @@ class Scale:
         rounds: Samples per variant; medians are taken over them.
         idle_early: Connections that are part of the baseline, so that what the first ones pay for
             everybody is not counted.
+        group_sizes: How many members a group has, in ascending order.
+        churn_looks: How many connections have come and gone at each look at the memory.
+        redis_connections: Few and many, in that order.
     """
 
     rounds: int
@@ -24,6 +27,12 @@ class Scale:
     heartbeat_connections: int
     heartbeat_seconds: float
     sleep_seconds: float
+    group_sizes: tuple[int, ...]
+    group_seconds: float
+    broadcast_members: int
+    churn_looks: tuple[int, ...]
+    redis_connections: tuple[int, int]
+    redis_seconds: float
 
 
 FULL = Scale(
@@ -36,6 +45,12 @@ FULL = Scale(
     heartbeat_connections=1000,
     heartbeat_seconds=2.0,
     sleep_seconds=5.0,
+    group_sizes=(100, 1000, 2000, 3000),
+    group_seconds=0.8,
+    broadcast_members=2000,
+    churn_looks=(2000, 8000, 14_000, 20_000),
+    redis_connections=(10, 2000),
+    redis_seconds=20.0,
 )
 QUICK = Scale(
     rounds=3,
@@ -47,4 +62,10 @@ QUICK = Scale(
     heartbeat_connections=500,
     heartbeat_seconds=1.0,
     sleep_seconds=1.0,
+    group_sizes=(20, 200),
+    group_seconds=0.2,
+    broadcast_members=200,
+    churn_looks=(100, 300, 500),
+    redis_connections=(5, 100),
+    redis_seconds=10.0,
 )

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .results import Growth
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from .results import Result, Row
 
 
-def render(result: Result) -> str:
+def render(result: Result | Growth) -> str:
     """Return one table, with what it shows above it."""
-    facts = ", ".join(f"{name}: {value}" for name, value in result.facts.items())
-    title = f"## {result.work.capitalize()}, {result.server.capitalize()}"
-    head = ("", result.unit, "ratio", "lowest and highest ratio")
-    lines = _lines(head, [_cells(row) for row in result.rows])
-    return "\n".join([title, "", f"{facts[:1].upper()}{facts[1:]}.", "", *lines])
+    if isinstance(result, Growth):
+        above = result.unit
+        lines = _grid(result)
+    else:
+        above = ", ".join(f"{name}: {value}" for name, value in result.facts.items())
+        lines = _comparison(result)
+    title = f"## {result.work[:1].upper()}{result.work[1:]}, {result.server.capitalize()}"
+    return "\n".join([title, "", f"{above[:1].upper()}{above[1:]}.", "", *lines])
 
 
 def render_environment(environment: Mapping[str, Any], command: str) -> str:
@@ -29,8 +34,23 @@ def render_environment(environment: Mapping[str, Any], command: str) -> str:
     )
 
 
+def _comparison(result: Result) -> Iterator[str]:
+    if not any(row.ratio for row in result.rows):
+        rows = [(row.variant, f"{row.value.median:.1f}") for row in result.rows]
+        return _lines(("", result.unit), rows)
+    head = ("", result.unit, "ratio", "lowest and highest ratio")
+    return _lines(head, [_cells(row) for row in result.rows])
+
+
+def _grid(growth: Growth) -> Iterator[str]:
+    rows = [(name, *(_short(value) for value in values)) for name, values in growth.values.items()]
+    return _lines(("", *growth.columns), rows)
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     ratio = row.ratio
+    if ratio is None:
+        return row.variant, f"{row.value.median:.1f}", "", ""
     # The floor's own ratio is 1 by definition, and one sample has no spread.
     spread = "" if ratio.low == ratio.high else f"{_short(ratio.low)} - {_short(ratio.high)}"
     return row.variant, f"{row.value.median:.1f}", _short(ratio.median), spread

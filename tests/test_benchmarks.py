@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import socket
 import sys
 import time
@@ -12,29 +13,48 @@ from threading import Thread
 from types import SimpleNamespace
 
 import pytest
+from django.utils.module_loading import import_string
 
 from tour import frames
+from tour.brokers import Broker, available
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import variants
-from benchmarks.__main__ import WORKS, name_command, read_arguments
+from benchmarks import churn, processes, variants
+from benchmarks.__main__ import ONCE, SERVERS, WORKS, choose, name_command, read_arguments
 from benchmarks.environment import describe
 from benchmarks.fairness import MESSAGE, Probe
-from benchmarks.load import LoadFailed, Wire, masked
-from benchmarks.processes import answers, cpu_seconds, rss_bytes
-from benchmarks.results import Result, compare
-from benchmarks.served import bare
+from benchmarks.group import EXPECTED
+from benchmarks.load import Crowd, LoadFailed, Wire, masked
+from benchmarks.processes import (
+    answers,
+    cpu_seconds,
+    cpu_seconds_at_rest,
+    possible,
+    rss_bytes,
+    serving,
+)
+from benchmarks.redis_idle import Counter
+from benchmarks.results import Growth, Result, compare, list_rows
+from benchmarks.served import bare, messages
 from benchmarks.table import render, render_environment
 
 from resilient_channels.conf import find_problems
 from resilient_channels.core import wire as protocol
+from resilient_channels.layers import ResilientChannelLayer
 
-VARIANTS = {
-    variant
-    for group in (variants.ECHO, variants.IDLE, variants.HEARTBEAT, variants.FAIRNESS)
-    for variant in group
-}
+WITH_A_FLOOR = (
+    variants.ECHO,
+    variants.GROUP,
+    variants.BROADCAST,
+    variants.IDLE,
+    variants.CHURN,
+    variants.HEARTBEAT,
+    variants.FAIRNESS,
+)
+GROUPS = (*WITH_A_FLOOR, variants.REDIS)
+VARIANTS = sorted({variant for group in GROUPS for variant in group}, key=lambda one: one.name)
+SETTINGS = Path(processes.__file__).parent / "served" / "settings.py"
 
 
 def server_frame(opcode: int, payload: bytes) -> bytes:
@@ -47,6 +67,14 @@ def ends():
     theirs.settimeout(5)
     with ours, theirs:
         yield Wire(ours), theirs
+
+
+@pytest.fixture
+def crowd(ends):
+    wire, server = ends
+    with Crowd() as crowd:
+        crowd.add(wire)
+        yield crowd, wire, server
 
 
 def result() -> Result:
@@ -88,6 +116,50 @@ def test_the_table_is_markdown():
         "| bare | 10.0 | 1.00  |                          |",
         "| slow | 60.0 | 4.00  | 3.00 - 200               |",
     ]
+
+
+def test_a_table_without_a_floor_has_no_ratios():
+    found = Result(
+        work="Redis at rest",
+        server="uvicorn",
+        unit="commands per second",
+        rows=list_rows({"plain": [0.5], "hub": [1.0]}),
+        facts={"seconds": 20},
+    )
+
+    assert render(found).splitlines() == [
+        "## Redis at rest, Uvicorn",
+        "",
+        "Seconds: 20.",
+        "",
+        "|       | commands per second |",
+        "| ----- | ------------------- |",
+        "| plain | 0.5                 |",
+        "| hub   | 1.0                 |",
+    ]
+    assert [row["ratio"] for row in found.as_json()["rows"]] == [None, None]
+
+
+def test_growth_is_a_table_with_a_column_for_each_size():
+    growth = Growth(
+        work="growth with the group",
+        server="uvicorn",
+        unit="cost in multiples of that at 10",
+        columns=["10", "200"],
+        values={"flat": [1.0, 1.04], "square": [1.0, 20.0]},
+    )
+
+    assert render(growth).splitlines() == [
+        "## Growth with the group, Uvicorn",
+        "",
+        "Cost in multiples of that at 10.",
+        "",
+        "|        | 10   | 200   |",
+        "| ------ | ---- | ----- |",
+        "| flat   | 1.00 | 1.04  |",
+        "| square | 1.00 | 20.00 |",
+    ]
+    assert json.loads(json.dumps(growth.as_json()))["values"]["square"] == [1, 20]
 
 
 def test_the_json_holds_every_sample():
@@ -147,6 +219,27 @@ def _cpu_from_the_table(pid: int, monkeypatch) -> float:
 
 
 @pytest.fixture
+def clock(monkeypatch):
+    """What a process has used, look by look; time passes only where somebody sleeps."""
+    looks, now = [], [0.0]
+    monkeypatch.setattr(processes, "cpu_seconds", lambda _: looks.pop(0) if looks else now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return looks
+
+
+def test_what_a_server_does_when_everybody_has_been_served_is_counted(clock):
+    clock += [1.0, 1.03, 1.055, 1.0551]
+
+    assert cpu_seconds_at_rest(1) == 1.0551
+
+
+def test_a_server_that_does_not_come_to_rest_ends_the_run(clock):
+    with pytest.raises(LoadFailed, match="busy"):
+        cpu_seconds_at_rest(1, deadline=5.0)
+
+
+@pytest.fixture
 def listening():
     with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
         thread = Thread(target=server.serve_forever)
@@ -186,9 +279,10 @@ def test_nobody_on_the_port_is_no_answer():
 
 
 def test_names_are_unique_within_a_work():
-    for group in (variants.ECHO, variants.IDLE, variants.HEARTBEAT, variants.FAIRNESS):
+    for group in GROUPS:
         names = [variant.name for variant in group]
         assert len(names) == len(set(names))
+    for group in WITH_A_FLOOR:
         assert variants.BARE in group
 
 
@@ -199,6 +293,71 @@ def test_a_variant_can_be_served(variant):
 
     assert callable(getattr(import_module(module), attribute))
     assert list(find_problems(settings.get("RESILIENT_CHANNELS", {}), "settings")) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_a_variant_has_the_channel_layer_that_it_names(variant, monkeypatch):
+    for name, value in variant.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BENCHMARK_REDIS", "redis://127.0.0.1:1/0")
+
+    layers = runpy.run_path(str(SETTINGS))["CHANNEL_LAYERS"]
+
+    if variant.layer == "none":
+        assert not layers
+        return
+    layer = import_string(layers["default"]["BACKEND"])(**layers["default"].get("CONFIG", {}))
+    config = json.dumps(layers)
+    assert ("127.0.0.1" in config) is variant.needs_redis
+    assert isinstance(layer, ResilientChannelLayer) is variant.layer.startswith("hub")
+
+
+def test_without_a_broker_the_rest_is_measured_and_what_is_left_out_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(processes, "available", lambda: False)
+
+    assert list(possible(variants.BROADCAST)) == [variants.BARE, variants.HUB]
+    assert variants.HUB_REDIS.name in capsys.readouterr().err
+
+
+async def test_members_get_the_same_bytes_from_the_floor_and_from_a_handler():
+    distributed = []
+
+    async def send(message):
+        distributed.append(message)
+
+    from benchmarks.served.consumers import AsyncMember
+
+    member = AsyncMember()
+    member.base_send = send
+    bare._groups[messages.GROUP].add(send)
+    try:
+        await bare._send_group(messages.EVENT)
+        await bare._broadcast(messages.EVENT)
+    finally:
+        del bare._groups[messages.GROUP]
+    await member.chat_message(messages.EVENT)
+
+    texts = [message["text"] for message in distributed]
+    assert len(texts) == 3
+    assert {server_frame(frames.TEXT, text.encode()) for text in texts} == {EXPECTED}
+
+
+@pytest.mark.parametrize("work", ["idle", "member"])
+async def test_the_floor_keeps_no_group_that_everybody_has_left(work: str):
+    came = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect"}])
+    groups = []
+
+    async def receive():
+        return next(came)
+
+    async def send(message):
+        groups.append(dict(bare._groups))
+
+    await bare.application({"type": "websocket", "path": f"/{work}/7"}, receive, send)
+
+    assert groups
+    assert all(messages.GROUP in there for there in groups)
+    assert not bare._groups
 
 
 def test_the_floor_sends_what_the_library_sends():
@@ -247,6 +406,33 @@ def test_messages_are_counted_however_they_are_cut(ends):
     assert wire.texts == 2
 
 
+def test_a_delivery_counts_however_it_comes(crowd):
+    crowd, _, server = crowd
+    server.sendall(EXPECTED)
+    crowd.hear(EXPECTED, 1, deadline=5)
+    server.sendall(EXPECTED + server_frame(frames.TEXT, b"another one") + EXPECTED[:7])
+    crowd.hear(EXPECTED, 2, deadline=5)
+    server.sendall(EXPECTED[7:])
+
+    crowd.hear(EXPECTED, 1, deadline=5)
+
+
+def test_a_delivery_that_does_not_come_ends_the_run(crowd):
+    crowd, _, server = crowd
+    server.sendall(EXPECTED)
+
+    with pytest.raises(LoadFailed, match="1 are missing"):
+        crowd.hear(EXPECTED, 2, deadline=0.05)
+
+
+def test_a_delivery_that_comes_twice_ends_the_run(crowd):
+    crowd, _, server = crowd
+    server.sendall(EXPECTED * 2)
+
+    with pytest.raises(LoadFailed, match="-1 are missing"):
+        crowd.hear(EXPECTED, 1, deadline=5)
+
+
 def test_pings_of_the_server_itself_are_answered(ends):
     wire, server = ends
 
@@ -276,6 +462,49 @@ def test_a_probe_asks_on_time_also_when_nobody_answers(ends):
     assert list(probe.sent) == [10.2]
 
 
+def test_tasks_left_of_connections_that_have_ended_end_the_run(monkeypatch):
+    now = iter(range(0, 1000, 10))
+    monkeypatch.setattr(churn, "ask", lambda *_: {"tasks": 500})
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    with pytest.raises(LoadFailed, match="497 tasks"):
+        churn._settle(SimpleNamespace(port=1, pid=os.getpid()), 3)
+
+
+@pytest.mark.redis
+@pytest.mark.live
+@pytest.mark.skipif(
+    not available() and "CI" not in os.environ, reason="redis-server is not installed"
+)
+async def test_the_question_how_many_commands_there_were_is_not_one_of_them():
+    async with Broker() as broker:
+        counter = Counter(broker)
+        try:
+            before = await counter.look()
+            idle = await counter.look()
+            await broker.command("PING")
+            busy = await counter.look()
+        finally:
+            await counter.close()
+
+    assert idle - before == 1
+    assert busy - idle > 1
+
+
+@pytest.mark.live
+async def test_a_member_of_every_served_group_is_told_what_the_control_connection_asks_for():
+    served = [variants.BARE, variants.PLAIN_ASYNC, variants.HUB]
+    async with serving("uvicorn", served) as started:
+        for process in started.values():
+            with Crowd() as crowd:
+                control = crowd.open(process.port, "control", range(1))[0]
+                crowd.open(process.port, "member", range(3))
+                control.raw.send(masked(frames.TEXT, messages.SEND.encode()))
+
+                crowd.hear(EXPECTED, 3, deadline=10)
+
+
 # --- the command -----------------------------------------------------------------------------
 
 
@@ -285,6 +514,18 @@ def test_works_and_servers_can_be_chosen():
     assert arguments.only == ["echo", "memory"]
     assert arguments.server == ["daphne"]
     assert set(arguments.only) <= set(WORKS)
+
+
+def test_what_does_not_depend_on_the_server_is_measured_on_the_first_one_only():
+    everywhere = choose(read_arguments([]))
+
+    assert {work for _, work in everywhere} == set(WORKS)
+    for work in WORKS:
+        servers = [server for server, each in everywhere if each == work]
+        assert servers == list(SERVERS[:1] if work in ONCE else SERVERS)
+    assert choose(read_arguments(["--only", "redis", "--server", "daphne"])) == [
+        ("daphne", "redis")
+    ]
 
 
 def test_the_named_command_has_no_paths():

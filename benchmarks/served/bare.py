@@ -7,11 +7,13 @@ server itself costs.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 from itertools import count
 from typing import Any
 
 from . import inspection
+from .messages import BROADCAST, EVENT, GROUP, SEND
 
 ACCEPT = {"type": "websocket.accept", "subprotocol": "resilient.v1"}
 # As often as the library's own timer looks.
@@ -42,15 +44,51 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
 
 async def _idle(scope: Any, receive: Any, send: Any) -> None:
     # What a group costs at least: a set of things that can be sent to.
-    groups = _groups["everybody"], _groups[scope["path"]]
+    groups = GROUP, scope["path"]
     await receive()
     for group in groups:
-        group.add(send)
+        _groups[group].add(send)
     await send({"type": "websocket.accept"})
     while (await receive())["type"] == "websocket.receive":
         pass
     for group in groups:
-        group.discard(send)
+        _leave(group, send)
+
+
+async def _member(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    _groups[GROUP].add(send)
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] == "websocket.receive":
+        pass
+    _leave(GROUP, send)
+
+
+def _leave(group: str, send: Any) -> None:
+    _groups[group].discard(send)
+    if not _groups[group]:
+        del _groups[group]
+
+
+async def _control(scope: Any, receive: Any, send: Any) -> None:
+    """Tell the group whenever this client asks for it."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await _orders[message["text"]](EVENT)
+
+
+async def _send_group(event: Any) -> None:
+    """As a handler does it: every delivery makes its own text of the event."""
+    for send in list(_groups[GROUP]):
+        await send({"type": "websocket.send", "text": json.dumps(event)})
+
+
+async def _broadcast(event: Any) -> None:
+    """The text is made once."""
+    text = json.dumps(event)
+    for send in list(_groups[GROUP]):
+        await send({"type": "websocket.send", "text": text})
 
 
 async def _heartbeat(scope: Any, receive: Any, send: Any) -> None:
@@ -98,9 +136,12 @@ def _ping(number: int) -> str:
     return f'\x1e{{"type":"ping","n":{number},"rtt_ms":0.4}}'
 
 
+_orders = {SEND: _send_group, BROADCAST: _broadcast}
 _works = {
     "echo": _echo,
     "idle": _idle,
+    "member": _member,
+    "control": _control,
     "heartbeat": _heartbeat,
     "heartbeat-tasks": _heartbeat_tasks,
 }

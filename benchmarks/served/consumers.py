@@ -5,6 +5,7 @@ The resilient twins differ from the plain ones in their first base only.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import Any
@@ -17,9 +18,10 @@ django.setup()
 from asgiref.sync import async_to_sync  # noqa: E402
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer  # noqa: E402
 
-from resilient_channels import AsyncResilientMixin, ResilientMixin  # noqa: E402
+from resilient_channels import AsyncResilientMixin, ResilientMixin, broadcast  # noqa: E402
 
 from . import inspection  # noqa: E402
+from .messages import BROADCAST, EVENT, GROUP, SEND  # noqa: E402
 
 
 class AsyncEcho(AsyncWebsocketConsumer):
@@ -77,6 +79,36 @@ class SyncIdle(WebsocketConsumer):
             async_to_sync(self.channel_layer.group_discard)(group, self.channel_name)
 
 
+class AsyncMember(AsyncWebsocketConsumer):
+    """Is in a group, and passes on what it hears there."""
+
+    async def connect(self) -> None:
+        """Join."""
+        await self.channel_layer.group_add(GROUP, self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, code: Any) -> None:
+        """Leave."""
+        await self.channel_layer.group_discard(GROUP, self.channel_name)
+
+    async def chat_message(self, event: dict[str, Any]) -> None:
+        """Pass it on."""
+        await self.send(text_data=json.dumps(event))
+
+
+class AsyncControl(AsyncWebsocketConsumer):
+    """Tells the group whenever its client asks for it."""
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Do what the text says."""
+        if text_data == SEND:
+            await self.channel_layer.group_send(GROUP, EVENT)
+        elif text_data == BROADCAST:
+            # No handler has that type: who does not get a finished frame gets nothing, and the
+            # run fails instead of measuring something else.
+            await broadcast(GROUP, EVENT, type="benchmark.broadcast")
+
+
 class AsyncResilientEcho(AsyncResilientMixin, AsyncEcho):
     """As ``AsyncEcho``, resilient."""
 
@@ -97,8 +129,16 @@ class ResilientIdle(ResilientMixin, SyncIdle):
     """As ``SyncIdle``, resilient."""
 
 
+class AsyncResilientMember(AsyncResilientMixin, AsyncMember):
+    """As ``AsyncMember``, resilient."""
+
+
+class AsyncResilientControl(AsyncResilientMixin, AsyncControl):
+    """As ``AsyncControl``, resilient."""
+
+
 def _name_groups(scope: Any) -> tuple[str, str]:
-    return "everybody", scope["path"].strip("/").replace("/", ".")
+    return GROUP, scope["path"].strip("/").replace("/", ".")
 
 
 _applications = {
@@ -106,6 +146,8 @@ _applications = {
         "echo": AsyncEcho.as_asgi(),
         "idle": AsyncIdle.as_asgi(),
         "sleep": Sleeper.as_asgi(),
+        "member": AsyncMember.as_asgi(),
+        "control": AsyncControl.as_asgi(),
     },
     "plain sync": {
         "echo": SyncEcho.as_asgi(),
@@ -115,6 +157,8 @@ _applications = {
         "echo": AsyncResilientEcho.as_asgi(),
         "idle": AsyncResilientIdle.as_asgi(),
         "sleep": ResilientSleeper.as_asgi(),
+        "member": AsyncResilientMember.as_asgi(),
+        "control": AsyncResilientControl.as_asgi(),
     },
     "resilient sync": {
         "echo": ResilientEcho.as_asgi(),

@@ -14,7 +14,11 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/collect":
         gc.collect()
     loop = type(asyncio.get_running_loop())
-    facts = {"pid": os.getpid(), "loop": f"{loop.__module__}.{loop.__qualname__}"}
+    facts = {
+        "pid": os.getpid(),
+        "loop": f"{loop.__module__}.{loop.__qualname__}",
+        "tasks": len(asyncio.all_tasks()),
+    }
     body = json.dumps(facts).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
