@@ -14,6 +14,7 @@ from .canary import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .directory import Box
     from .hub import Hub
 
 CONTROL_GROUP = f"{PREFIX}control"
@@ -61,16 +62,20 @@ class Control:
             return True
         box = self._hub.directory.channels.get(channel)
         if box is not None:
-            limit = asyncio.get_running_loop().time() + self._hub.get_supervisor().deadline
-            moving = (
-                self._hub.leave(group, channel, limit)
-                if event.get("is_out")
-                else self._hub.join(group, channel, box, limit)
-            )
+            moving = self._move(group, channel, box, is_out=bool(event.get("is_out")))
             task = asyncio.get_running_loop().create_task(moving)
             self._tasks.add(task)
             task.add_done_callback(self._forget)
         return True
+
+    async def _move(self, group: str, channel: str, box: Box, *, is_out: bool) -> None:
+        limit = asyncio.get_running_loop().time() + self._hub.get_supervisor().deadline
+        if is_out:
+            await self._hub.leave(group, channel, limit)
+        else:
+            await self._hub.join(group, channel, box, limit)
+            # From now on it is in by way of us, and would get everything twice.
+            await self._hub.leave_upstream([(group, channel)], limit)
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

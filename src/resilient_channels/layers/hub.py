@@ -199,6 +199,9 @@ class Hub:
             is_last = self.directory.leave(group, channel)
             self.leave_soon(self._close([group] if is_last else []))
             raise error
+        if CONTROL_GROUP in self.unconfirmed:
+            # The first to join waits until others can take it out again.
+            await self._joins.wait(CONTROL_GROUP, limit)
 
     async def leave(self, group: str, channel: str, limit: float) -> None:
         """Take *channel* out of *group*; what the layer does not take in time is done later."""

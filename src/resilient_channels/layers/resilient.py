@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,8 +21,6 @@ from .loops import Loops, run_there
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..core.policies import LayerPolicy
     from .directory import Box, Event
     from .hub import Hub
@@ -92,11 +91,12 @@ class ResilientChannelLayer(BaseChannelLayer):
             expiry=_first(expiry, compat.read_option(given, "expiry"), EXPIRY),
             capacity=_first(capacity, compat.read_option(given, "capacity"), CAPACITY),
         )
-        # Compiled, whatever the base class's annotation says.
+        capacities = _first(channel_capacity, compat.read_option(given, "channel_capacity"), {})
+        # Compiled, whatever the base class's annotation says. Some layers have done so, some not.
         self.channel_capacity: Any = (
-            _first(compat.read_option(given, "channel_capacity"), [])
-            if channel_capacity is None
-            else self.compile_capacities(dict(channel_capacity))
+            self.compile_capacities(dict(capacities))
+            if isinstance(capacities, Mapping)
+            else capacities
         )
         self.group_expiry = _first(compat.read_option(given, "group_expiry"), GROUP_EXPIRY)
         if compat.is_plain_in_memory(backend):
