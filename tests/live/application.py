@@ -21,6 +21,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer, JsonWebsocket
 from channels.layers import get_channel_layer  # noqa: E402
 
 from resilient_channels import AsyncResilientMixin, ResilientMixin, on_disconnect  # noqa: E402
+from resilient_channels.layers import ResilientChannelLayer  # noqa: E402
 from resilient_channels.registry import registry  # noqa: E402
 
 GROUP = "everybody"
@@ -243,10 +244,16 @@ async def application(scope, receive, send):
         await send({"type": "lifespan.shutdown.complete"})
 
 
+def count_members():
+    """How many of this process are in the group, as far as its layer knows them one by one."""
+    layer = get_channel_layer()
+    holder = layer.get_directory() if isinstance(layer, ResilientChannelLayer) else layer
+    return len(getattr(holder, "groups", {}).get(GROUP, ()))
+
+
 def look():
-    groups = getattr(get_channel_layer(), "groups", {})
     return {
-        "members": len(groups.get(GROUP, ())),
+        "members": count_members(),
         "connections": len(registry),
         "tasks": sorted(task.get_name() for task in asyncio.all_tasks()),
         "descriptors": len(os.listdir("/proc/self/fd")),

@@ -9,7 +9,7 @@ import pytest
 from live.silence import BOUND, HEARTBEAT, INTERVAL, LONG, TIMEOUT, check_given_up, vanish
 from live.stage import do, echoes, hears, on_every_server, until
 from tour.client import Text
-from tour.heart import MARK, PROTOCOL, Heart
+from tour.heart import MARK, PROTOCOL, Heart, control
 from tour.proxy import FaultProxy
 
 pytestmark = pytest.mark.live
@@ -69,6 +69,22 @@ async def test_a_peer_that_freezes_during_a_sync_handler_is_given_up_in_time(sta
     await check_given_up(stage, client, since)
     await client.aclose()
     await bystander.aclose()
+
+
+@everywhere
+async def test_a_peer_whose_last_word_was_a_ping_that_cannot_be_answered_is_given_up_in_time(stage):
+    """It read nothing of what it was sent, so that our answer waits behind that."""
+    client = await stage.speaker(receive_buffer=4096)
+    await do(client, "flood")
+    await stage.entry(client.key, "flooding")
+    await client.stop_reading()
+    # Time for the flood to fill every buffer.
+    await asyncio.sleep(TIMEOUT / 2)
+
+    await client.send_text(control("ping", n=1))
+
+    await check_given_up(stage, client, time.monotonic())
+    await client.aclose()
 
 
 @everywhere

@@ -19,15 +19,24 @@ pytestmark = [
 ]
 
 CROWD = 12
+# A probe that is lost because the layer's own reader is not back yet takes 2 s to be given up.
+UP_AFTER_ALL_HEAR = 6
+PROBES_GROUP = "*:group:rc." + 32 * "?"
 BACKENDS = {
     "core": "channels_redis.core.RedisChannelLayer",
     "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
 }
+HUB = "resilient_channels.layers.ResilientChannelLayer"
+# The layer as it is, with a proxy per consumer in front of it, and behind a hub.
 CELLS = [
-    ("daphne", "core"),
-    ("uvicorn", "core"),
-    ("daphne", "pubsub"),
-    ("uvicorn", "pubsub"),
+    ("daphne", "core", "bare"),
+    ("uvicorn", "core", "bare"),
+    ("daphne", "pubsub", "bare"),
+    ("uvicorn", "pubsub", "bare"),
+    ("daphne", "core", "hub"),
+    ("uvicorn", "core", "hub"),
+    ("daphne", "pubsub", "hub"),
+    ("uvicorn", "pubsub", "hub"),
 ]
 
 
@@ -39,10 +48,12 @@ async def broker():
 
 @pytest.fixture(params=CELLS, ids="-".join)
 async def stage(request, broker, tmp_path):
-    name, backend = request.param
+    name, backend, way = request.param
     # The hosts as most projects write them: redis-py's defaults for all the rest.
     host = broker.host["address"]
     layer = {"BACKEND": BACKENDS[backend], "CONFIG": {"hosts": [host]}}
+    if way == "hub":
+        layer = {"BACKEND": HUB, "CONFIG": layer}
     async with serve(name, tmp_path, layer=layer) as stage:
         stage.backend = backend
         yield stage
@@ -92,7 +103,7 @@ async def test_killed_for_three_seconds_and_restarted_empty(stage, crowd, broker
 
     await everybody_hears(crowd, "after", within=4)
 
-    assert await until(lambda: stage.events()["layer.up"], 3)
+    assert await until(lambda: stage.events()["layer.up"], UP_AFTER_ALL_HEAR)
     check_story(stage, down=1)
 
 
@@ -106,7 +117,7 @@ async def test_connections_killed(stage, crowd, broker):
 
 async def test_flushed(stage, crowd, broker):
     if stage.backend == "core":
-        while not await broker.command("KEYS", "*:group:rc.*"):  # what will notice the loss
+        while not await broker.command("KEYS", PROBES_GROUP):  # what will notice the loss
             await asyncio.sleep(0.02)
 
     await broker.flushall()
@@ -132,7 +143,7 @@ async def test_frozen(stage, crowd, broker):
     await everybody_hears([*crowd, newcomer], "after", within=6)
 
     assert handshake < 1.5
-    assert await until(lambda: stage.events()["layer.up"], 3)
+    assert await until(lambda: stage.events()["layer.up"], UP_AFTER_ALL_HEAR)
     check_story(stage, down=1)
     await newcomer.aclose()
 

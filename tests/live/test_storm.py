@@ -11,6 +11,9 @@ from tour.brokers import Broker, available
 pytestmark = pytest.mark.live
 
 SERVERS = ["daphne", "uvicorn"]
+HUB = "resilient_channels.layers.ResilientChannelLayer"
+# Everything within one process.
+ALONE = {"in-memory": None, "hub": {"BACKEND": HUB}}
 ROUNDS, CROWD = 10, 100
 
 
@@ -48,9 +51,10 @@ async def check_nothing_is_left(stage, before):
     assert "Traceback" not in stage.log()
 
 
+@pytest.mark.parametrize("layer", ALONE.values(), ids=ALONE)
 @pytest.mark.parametrize("name", SERVERS)
-async def test_a_thousand_resets_leave_no_task_member_or_descriptor(name, tmp_path):
-    async with serve(name, tmp_path) as stage:
+async def test_a_thousand_resets_leave_no_task_member_or_descriptor(name, layer, tmp_path):
+    async with serve(name, tmp_path, layer=layer) as stage:
         first = await stage.connect()
         assert await echoes(first)
         await first.rst()
@@ -67,8 +71,9 @@ async def test_a_thousand_resets_leave_no_task_member_or_descriptor(name, tmp_pa
 @pytest.mark.skipif(
     not available() and "CI" not in os.environ, reason="redis-server is not installed"
 )
+@pytest.mark.parametrize("way", ["bare", "hub"])
 @pytest.mark.parametrize("name", SERVERS)
-async def test_a_thousand_resets_leave_no_member_in_redis(name, tmp_path):
+async def test_a_thousand_resets_leave_no_member_in_redis(name, way, tmp_path):
     async with Broker() as broker:
         # No limit on the time a read may take: see the system check W001.
         host = {**broker.host, "socket_timeout": None}
@@ -76,6 +81,8 @@ async def test_a_thousand_resets_leave_no_member_in_redis(name, tmp_path):
             "BACKEND": "channels_redis.core.RedisChannelLayer",
             "CONFIG": {"hosts": [host]},
         }
+        if way == "hub":
+            layer = {"BACKEND": HUB, "CONFIG": layer}
         async with serve(name, tmp_path, layer=layer) as stage:
             first = await stage.connect()
             assert await echoes(first)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from resilient_channels import isolation
-from support.layers import ScriptedLayer, installed
+from support.hubs import BARE, SETUPS, AnyLayer, around, make_layer
+from support.layers import installed
 from support.leaks import leaves
 
 
@@ -48,13 +49,18 @@ def facts(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> 
     return Facts(caplog)
 
 
-@pytest.fixture
-def layer(request: pytest.FixtureRequest) -> Iterator[ScriptedLayer]:
-    """A channel layer with a script, in which nobody may be left."""
-    layer = ScriptedLayer()
-    with installed(layer):
+@pytest.fixture(params=SETUPS)
+def layer(request: pytest.FixtureRequest) -> Iterator[AnyLayer]:
+    """A channel layer with a script, in which nobody may be left.
+
+    A test that takes it runs three times: on the bare layer, on a hub around it, and on a hub
+    around one that is built like ``channels_redis.core``. What it asks of the layer, it asks of
+    the wrapped one, as another process would.
+    """
+    layer = make_layer(request.param)
+    with installed(layer if request.param == BARE else around(layer)):
         yield layer
     if "groups" not in leaves(request):
         # Those of the library's own probes, too, which `layer.groups` leaves out.
-        left = {name: members for name, members in layer._broker.groups.items() if members}
+        left = {name: members for name, members in layer.all_groups.items() if members}
         assert not left, f"members were left behind: {left}"

@@ -7,7 +7,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from shells.visits import Visit, note, settle
 from support.faults import HANG
-from support.layers import OPERATIONS, ScriptedLayer
+from support.hubs import AnyLayer
 
 FAILURES = [
     ConnectionError("refused"),
@@ -39,29 +39,29 @@ class Curious(Member):
         note(self, event)
 
 
-async def tell_room(layer: ScriptedLayer, text: str) -> None:
+async def tell_room(layer: AnyLayer, text: str) -> None:
     """Send to the group as another process would."""
     await layer.group_send("room", {"type": "news", "text": text})
     await settle()
 
 
-async def hears(layer: ScriptedLayer, *visits: Visit) -> list[bool]:
+async def hears(layer: AnyLayer, *visits: Visit) -> list[bool]:
     """Which of the connections get what is sent to the group now."""
     before = [len(visit.texts) for visit in visits]
     await tell_room(layer, "do you hear me?")
     return [len(visit.texts) > count for visit, count in zip(visits, before, strict=True)]
 
 
-def break_down(layer: ScriptedLayer, fault: Any) -> None:
+def break_down(layer: AnyLayer, fault: Any) -> None:
     """Let every call fail, or freeze the layer.
 
     Frozen, as a stopped process is: it takes no call, and who waits for an event waits on.
     """
     still_waits = {"receive"} if fault == HANG else set()
-    layer.break_down(fault, *(set(OPERATIONS) - still_waits))
+    layer.break_down(fault, *(set(layer.operations) - still_waits))
 
 
-async def outage(layer: ScriptedLayer, fault: Any, seconds: float = 30) -> None:
+async def outage(layer: AnyLayer, fault: Any, seconds: float = 30) -> None:
     """Let the layer be out of order for a while."""
     break_down(layer, fault)
     await asyncio.sleep(seconds)

@@ -44,7 +44,10 @@ async def test_a_group_name_that_no_layer_takes_keeps_no_outage_from_ending(laye
 
 @virtual
 async def test_a_group_that_a_healthy_layer_refuses_to_let_go_of_is_given_up(layer, facts):
-    other, visit = await open_visit(build(Member)), await open_visit(build(Member))
+    class Leaving(Member):
+        groups = ["hall"]
+
+    other, visit = await open_visit(build(Member)), await open_visit(build(Leaving))
     await settle(1)
     layer.break_down(RuntimeError("WRONGTYPE"), "group_discard")
     await visit.leave()

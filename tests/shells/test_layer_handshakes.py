@@ -6,6 +6,7 @@ from channels.layers import BaseChannelLayer
 
 from shells.members import FAILURES, Member, break_down, hears
 from shells.visits import Visit, both_colours, build, note, now, open_visit, settle
+from support.hubs import on_a_bare_layer, on_hubs, reached
 from support.layers import OPERATIONS, ScriptedLayer, installed
 from support.loop import virtual
 
@@ -57,26 +58,62 @@ async def test_a_dead_layer_delays_accept_by_less_than_a_second_in_all(colour, f
     started = now()
     await visit.leave()
     assert now() - started <= 8
+    await settle(6)  # a join may be under way until its deadline
 
 
 @every_failure
 @both_colours
 @virtual
-async def test_a_consumer_born_in_an_outage_gets_its_name_and_its_groups_later(
-    colour, fault, layer
-):
+async def test_a_consumer_born_in_an_outage_is_in_its_groups_after_it(colour, fault, layer):
     break_down(layer, fault)
     visit = await open_visit(build(Member, colour))
-    provisional = visit.consumer.channel_name
     assert visit.consumer.resilient.groups == {"room"}
     await settle(10)
 
     layer.heal()
     await settle(12)
 
-    assert visit.consumer.channel_name != provisional
-    assert layer.members("room") == {visit.consumer.channel_name}
+    assert reached(layer, "room") == {visit.consumer.channel_name}
     assert await hears(layer, visit) == [True]
+    await visit.leave()
+
+
+@on_a_bare_layer
+@every_failure
+@both_colours
+@virtual
+async def test_a_consumer_born_in_an_outage_gets_its_name_from_the_layer_later(
+    colour, fault, layer
+):
+    break_down(layer, fault)
+    visit = await open_visit(build(Member, colour))
+    provisional = visit.consumer.channel_name
+    await settle(10)
+
+    layer.heal()
+    await settle(12)
+
+    assert visit.consumer.channel_name != provisional
+    await visit.leave()
+
+
+@on_hubs
+@every_failure
+@both_colours
+@virtual
+async def test_a_name_that_a_hub_gave_in_an_outage_stays_and_can_be_sent_to(colour, fault, layer):
+    break_down(layer, fault)
+    visit = await open_visit(build(Member, colour))
+    name = visit.consumer.channel_name
+    await settle(10)
+    layer.heal()
+    await settle(12)
+
+    await layer.neighbour().send(name, {"type": "news", "text": "from afar"})
+    await settle()
+
+    assert visit.consumer.channel_name == name
+    assert visit.texts == ["from afar"]
     await visit.leave()
 
 
@@ -88,7 +125,7 @@ async def test_a_name_that_comes_late_without_an_outage_is_used(colour, layer, f
     visit = await open_visit(build(Member, colour))
     await settle(5)
 
-    assert layer.members("room") == {visit.consumer.channel_name}
+    assert reached(layer, "room") == {visit.consumer.channel_name}
     assert await hears(layer, visit) == [True]
     assert facts.alarms == []
     await visit.leave()

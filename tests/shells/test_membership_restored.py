@@ -6,6 +6,7 @@ from channels.layers import get_channel_layer
 
 from shells.members import FAILURES, Member, break_down, hears, tell_room
 from shells.visits import both_colours, build, note, now, open_visit, settle
+from support.hubs import reached
 from support.layers import installed
 from support.loop import virtual
 
@@ -32,13 +33,14 @@ class Roaming(Member):
 async def test_a_flush_is_noticed_within_the_probe_interval_and_two_seconds(colour, layer, facts):
     visits = [await open_visit(build(Member, colour)) for _ in range(3)]
     await settle(3)
+    joined = layer.count_memberships()
 
     layer.lose_groups()
     await settle(5 + 2 + 0.2)
 
     assert await hears(layer, *visits) == [True] * 3
     assert facts.alarms == ["layer.membership_lost"]
-    assert [lost.groups for lost in facts("layer.membership_lost")] == [3]
+    assert [lost.groups for lost in facts("layer.membership_lost")] == [joined]
     for visit in visits:
         await visit.leave()
 
@@ -73,7 +75,7 @@ async def test_groups_joined_by_hand_are_restored_and_those_left_are_not(colour,
 
 @virtual
 async def test_memberships_are_renewed_before_the_layer_lets_them_expire(layer, facts):
-    layer.group_expiry = layer._broker.group_expiry = 300
+    layer.expire_after(300)
     visit = await open_visit(build(Member))
 
     heard = []
@@ -92,7 +94,7 @@ async def test_one_lost_group_is_restored_by_the_next_renewal(layer):
     visit = await open_visit(build(Member))
     await settle(1)
 
-    await layer.group_discard("room", visit.consumer.channel_name)
+    layer.lose_group("room")
     await settle(151)
 
     assert await hears(layer, visit) == [True]
@@ -206,9 +208,9 @@ async def test_a_group_left_in_an_outage_and_joined_again_is_not_left_behind(lay
     layer.heal()
     await settle(8)
 
-    assert layer.members("room") == {visit.consumer.channel_name}
+    assert reached(layer, "room") == {visit.consumer.channel_name}
     await settle(3600)
-    assert layer.members("room") == {visit.consumer.channel_name}
+    assert reached(layer, "room") == {visit.consumer.channel_name}
     await visit.leave()
 
 
@@ -246,7 +248,7 @@ async def test_with_the_last_consumer_everything_of_ours_is_gone(colour, layer):
         await visit.leave()
 
     # The clock of the test stands still from here on: no task may be left to clean up later.
-    assert layer._broker.groups == {}
+    assert layer.all_groups == {}
     calls = layer.calls.copy()
     await settle(60)
     assert layer.calls == calls
@@ -261,7 +263,7 @@ async def test_a_group_that_could_not_be_left_is_left_soon_after_the_last_consum
     await visit.leave()
     await settle(10)
 
-    assert layer._broker.groups == {}
+    assert layer.all_groups == {}
 
 
 @virtual

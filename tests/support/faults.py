@@ -3,6 +3,7 @@
 import asyncio
 
 HANG = "hang"
+FREEZE = "freeze"  # as a stopped process: who calls waits until it goes on
 Fault = BaseException | type[BaseException] | str
 
 
@@ -38,6 +39,7 @@ class Plan:
     def __init__(self) -> None:
         self._queue: list[Fault] = []
         self._standing: Fault | None = None
+        self._frozen: list[asyncio.Future[None]] = []
 
     def add(self, fault: Fault, times: int) -> None:
         self._queue.extend([fault] * times)
@@ -46,9 +48,22 @@ class Plan:
         self._standing = fault
         if fault is None:
             self._queue.clear()
+        if fault != FREEZE:
+            frozen, self._frozen = self._frozen, []
+            for call in frozen:
+                if not call.done():
+                    call.set_result(None)
+
+    @property
+    def is_frozen(self) -> bool:
+        return self._standing == FREEZE
 
     async def play(self) -> None:
         if self._queue:
             await strike(self._queue.pop(0))
+        elif self.is_frozen:
+            call = asyncio.get_running_loop().create_future()
+            self._frozen.append(call)
+            await call
         elif self._standing is not None:
             await strike(self._standing)

@@ -1,0 +1,10 @@
+"""The fleet's ``manage.py``: its worker and its commands."""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "live.fleet.settings")
+    execute_from_command_line(sys.argv)
