@@ -99,13 +99,23 @@ async def test_a_process_may_join_a_channel_of_the_other(world):
 
 @in_world
 async def test_a_channel_that_both_processes_joined_gets_messages_once(world):
+    """On a layer that cannot tell, as soon as its own process has heard of it."""
     here, there = world.processes()
     (yours,) = await joined(there, "room")
     await here.group_add("room", yours)
 
-    await here.group_send("room", {"type": "letter"})
+    async def is_heard_once():
+        await here.group_send("room", {"type": "letter"})
+        await there.send(yours, {"type": "end"})
+        heard = []
+        while "end" not in heard:
+            heard += await world.hears_types(there, yours, 1)
+        return heard == ["letter", "end"]
 
-    assert await world.hears_types(there, yours, 1) == ["letter"]
+    await world.settled(is_heard_once)
+
+    await here.group_send("room", {"type": "another"})
+    assert await world.hears_types(there, yours, 1) == ["another"]
     await world.silent(there, yours)
 
 
@@ -137,14 +147,14 @@ async def test_what_a_process_discards_of_the_other_is_out_soon(world):
     await world.settled(is_out)
 
 
-async def heard_meanwhile(world, here, there, leaver, stayer):
-    """What *leaver* has heard by the time that *stayer* has heard a letter."""
+async def heard_meanwhile(world, here, there, member, stayer):
+    """What *member* has heard by the time that *stayer* has heard a letter."""
     await here.group_send("room", {"type": "letter"})
     assert await world.hears_types(there, stayer, 1) == ["letter"]
-    await there.send(leaver, {"type": "end"})
+    await there.send(member, {"type": "end"})
     heard = []
     while "end" not in heard:
-        heard += await world.hears_types(there, leaver, 1)
+        heard += await world.hears_types(there, member, 1)
     return heard[:-1]
 
 
