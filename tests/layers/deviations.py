@@ -130,12 +130,6 @@ DEVIATIONS: dict[str, dict[str, str]] = {
         "pubsub+hub-pubsub": OWN_ONLY,
         "hub-pubsub+*": OWN_ONLY,
         "third+hub-third": TWO_WAYS,
-        "hub-third+hub-third": "a hub takes over what another joined a moment later",
-    },
-    "test_a_channel_that_both_processes_joined_soon_gets_messages_once": {
-        "pubsub+*": OWN_ONLY,
-        "hub-pubsub+*": OWN_ONLY,
-        "third+hub-third": TWO_WAYS,
     },
     "test_a_process_may_discard_a_channel_of_the_other": {
         "*-pubsub+*pubsub": OWN_ONLY,

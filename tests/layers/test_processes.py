@@ -106,6 +106,7 @@ async def test_a_channel_that_both_processes_joined_gets_messages_once(world):
 
     async def is_heard_once():
         await here.group_send("room", {"type": "letter"})
+        await asyncio.sleep(world.quiet)  # the end must not overtake a second copy
         await there.send(yours, {"type": "end"})
         heard = []
         while "end" not in heard:
