@@ -54,6 +54,12 @@ def is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+def pass_cancellation_on(error: BaseException) -> None:
+    """Raise ``CancelledError`` where *error* has taken its place, as some clients let it."""
+    if is_being_cancelled():
+        raise asyncio.CancelledError from error
+
+
 def is_in_handler() -> bool:
     """Whether the running code belongs to a handler that has not returned."""
     turn = current_turn.get()

@@ -146,24 +146,31 @@ async def test_a_consumer_leaves_by_itself_what_another_process_has_put_it_into(
             (there, "plain/async"),
         ) as (mover, *moved),
     ):
+        if side is hub:
+            # A process listens to other hubs from a moment after its first consumer on.
+            assert await come_to_be_in(broker, "rc.control", lambda channels: len(channels) == 2)
         for peer in moved:
             group = f"of-{peer.name[-12:]}"
             await mover.ask("group_add", group, peer.name)
             assert await comes_to_hear(peer, mover, group, True)
             if side is hub:
-                assert await is_in_by_way_of_its_hub(broker, group)
+                assert await come_to_be_in(broker, group, is_taken_over)
 
             await peer.ask("group_discard", group, peer.name)
 
             assert await comes_to_hear(peer, mover, group, False)
 
 
-async def is_in_by_way_of_its_hub(broker, group, deadline=5.0):
-    """Whether the hub has heard of it, and has taken over."""
+def is_taken_over(channels):
+    """Whether a hub is in the group, and its consumer no longer by itself."""
+    return [b"!g." in channel for channel in channels] == [True]
+
+
+async def come_to_be_in(broker, group, wanted, deadline=5.0):
+    """Whether the channels in *group*, as Redis has them, are *wanted*, or in time will be."""
     give_up = time.monotonic() + deadline
-    while time.monotonic() < give_up:
-        channels = await broker.command("ZRANGE", f"asgi:group:{group}", 0, -1)
-        if any(b"!g." in channel for channel in channels):
-            return True
+    while not wanted(await broker.command("ZRANGE", f"asgi:group:{group}", 0, -1)):
+        if time.monotonic() > give_up:
+            return False
         await asyncio.sleep(0.02)
-    return False
+    return True

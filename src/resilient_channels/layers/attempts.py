@@ -11,6 +11,7 @@ from channels.exceptions import ChannelFull
 from .. import compat
 from ..core.backoff import Backoff
 from ..exceptions import LayerUnavailable
+from ..turns import pass_cancellation_on
 from .membership import CONCURRENCY
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ async def attempt(
                 except ChannelFull:
                     raise
                 except Exception as error:
+                    pass_cancellation_on(error)
                     cause, failures = error, failures + 1
                     compat.check_message(supervisor.layer, args)
                     # The first failure may be one stale connection of a pool: again, at once.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from .. import compat
+from ..turns import pass_cancellation_on
 from .reading import read_anyway
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Canary:
                     self._must_join = False
                 await self.speak()
         except Exception as error:  # noqa: BLE001  # any failure of the layer, of any class
+            pass_cancellation_on(error)
             self.error = error
             return Health.FAILING
         try:

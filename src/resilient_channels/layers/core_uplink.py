@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .directory import Box
     from .uplink import Hub
 
+LINES = GROUP, PROBE = "g.", "p."
+"""What the names of groups' and probes' channels go on with. No consumer's has a dot there."""
+
 RETRY_CAP = 0.4
 """Seconds between two attempts to read from a layer that fails, at the most. Who waits for the
 layer's return waits for this, too."""
@@ -75,7 +78,7 @@ class CoreUplink:
 
     def open(self, group: str) -> None:
         """Give *group* a channel, and listen there."""
-        self._channels[group] = self.make_line("g.", group)
+        self._channels[group] = self.make_line(GROUP, group)
 
     def close(self, group: str) -> str | None:
         """Forget the channel of *group*; returns it."""
@@ -178,6 +181,8 @@ class CoreUplink:
                 target(event)
             elif (box := directory.channels.get(name)) is not None:
                 boxes.append(box)
+            elif not name.partition("!")[2].startswith(LINES):
+                self._hub.keep_stray(name, event)
         # Once each, however often it is named.
         await directory.fan_out_to(tuple(dict.fromkeys(boxes)), event)
 
@@ -192,7 +197,7 @@ class LineEar:
     async def open(self, hear: Callable[[Mapping[str, Any]], None]) -> str:
         """Begin to listen, or go on; returns the channel."""
         if self._channel is None:
-            self._channel = self._uplink.make_line("p.", hear)
+            self._channel = self._uplink.make_line(PROBE, hear)
         self._uplink.retry_now()
         return self._channel
 

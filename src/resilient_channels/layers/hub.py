@@ -43,6 +43,7 @@ class Hub:
 
     Attributes:
         channel: None; each group has a channel of its own.
+        keep_stray: What to do with an event for a channel that nobody receives from yet.
         number: What tells this event loop from others that receive, once it does.
         directory: The members, and where their events go.
         unconfirmed: Groups that the layer may not know to be ours.
@@ -56,9 +57,11 @@ class Hub:
         layer: Any,
         policy: Callable[[], LayerPolicy],
         claim_number: Callable[[], int],
+        keep_stray: Callable[[str, Event], None],
     ) -> None:
         self.number: int | None = None
         self._claim_number = claim_number
+        self.keep_stray = keep_stray
         self._alias = alias
         self._layer = layer
         self._policy = policy
@@ -68,6 +71,7 @@ class Hub:
         self._uplink: Uplink = CoreUplink(layer, self) if is_core else GenericUplink(layer, self)
         self._renewal = renewal_interval(layer, 3, LONGEST_RENEWAL)
         self._supervisor: Supervisor | None = None
+        self._retired: Supervisor | None = None  # it may have a few last words
         self._joins = Joins(self, layer, self._uplink)
         self._receivers = SharedReceivers(self, layer)
         self._control = Control(self)
@@ -218,7 +222,7 @@ class Hub:
             await self.get_supervisor().discard_all(leaves, limit)
         supervisor = self._supervisor
         if supervisor is not None and self._is_idle:
-            self._supervisor = None
+            self._retired, self._supervisor = supervisor, None
             await supervisor.leave(self, limit)
 
     def leave_soon(self, leaves: Leaves) -> None:
@@ -227,8 +231,8 @@ class Hub:
         for group, channel in (*leaves, *self._close_if_idle()):
             supervisor.discard_later(group, channel)
         if self._supervisor is not None and self._is_idle:
-            self._supervisor = None
-            supervisor.retire(self)
+            self._retired, self._supervisor = self._supervisor, None
+            self._retired.retire(self)
 
     def _open(self, group: str) -> None:
         self._enter()
@@ -313,6 +317,7 @@ class Hub:
             self._enter()
             return
         self._supervisor = None
-        if supervisor is not None:
-            await supervisor.leave(self, limit + CLEAR_TIMEOUT, at_once=True)
+        for one in {supervisor, self._retired} - {None}:
+            await one.leave(self, limit + CLEAR_TIMEOUT, at_once=True)  # type: ignore[union-attr]
+        self._retired = None
         await self._uplink.stop()

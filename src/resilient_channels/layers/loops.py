@@ -21,11 +21,16 @@ class Loops:
     """Finds hubs by event loop, and channels by hub; from any thread."""
 
     def __init__(
-        self, alias: Callable[[], str], layer: Any, policy: Callable[[], LayerPolicy]
+        self,
+        alias: Callable[[], str],
+        layer: Any,
+        policy: Callable[[], LayerPolicy],
+        keep_stray: Callable[[str, Event], None],
     ) -> None:
         self._alias = alias
         self._layer = layer
         self._policy = policy
+        self._keep_stray = keep_stray
         self._hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
         self._lock = Lock()
 
@@ -39,7 +44,9 @@ class Loops:
                 for other in list(self._hubs):
                     if other.is_closed():
                         del self._hubs[other]
-                hub = Hub(self._alias, self._layer, self._policy, self._claim_number)
+                hub = Hub(
+                    self._alias, self._layer, self._policy, self._claim_number, self._keep_stray
+                )
                 self._hubs[loop] = hub
         return hub
 

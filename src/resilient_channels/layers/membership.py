@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
-from ..turns import is_being_cancelled
+from ..turns import is_being_cancelled, pass_cancellation_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
@@ -274,6 +274,7 @@ class Membership:
                     try:
                         await operation(group, channel)
                     except Exception as error:  # noqa: BLE001  # of the layer, of any class
+                        pass_cancellation_on(error)
                         cause = error
                     else:
                         return None

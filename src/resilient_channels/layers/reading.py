@@ -7,6 +7,7 @@ from random import random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.backoff import Backoff
+from ..turns import pass_cancellation_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,7 +51,8 @@ async def read(
         started = loop.time()
         try:
             event = await receive()
-        except Exception:  # noqa: BLE001  # any failure of the layer, of any class
+        except Exception as error:  # noqa: BLE001  # any failure of the layer, of any class
+            pass_cancellation_on(error)
             if loop.time() - started > LONG:
                 failures = 0
                 backoff.reset()
@@ -85,7 +87,8 @@ async def read_anyway(
     while not until():
         try:
             event = await receive()
-        except Exception:  # noqa: BLE001  # idle timeouts of redis-py among them
+        except Exception as error:  # noqa: BLE001  # idle timeouts of redis-py among them
+            pass_cancellation_on(error)
             if failed is not None:
                 failed()
             pause = backoff.next_delay(random())

@@ -16,20 +16,17 @@ from django.utils.module_loading import import_string
 from .. import compat
 from ..conf import get_policies
 from ..core.frames import check_event
+from .boxes import Boxes
 from .directory import Directory, put_to
 from .loops import Loops, run_there
-from .mailbox import Mailbox
 
 if TYPE_CHECKING:
     from ..core.policies import LayerPolicy
-    from .directory import Box, Event
+    from .directory import Event
     from .hub import Hub
 
 EXPIRY, CAPACITY, GROUP_EXPIRY = 60, 100, 86_400
 """As in the channel layer specification, where a wrapped layer says nothing else."""
-
-PURGE_FROM = 256
-"""So many channels are not worth a look at which of them nobody uses any more."""
 
 
 class ResilientChannelLayer(BaseChannelLayer):
@@ -103,8 +100,8 @@ class ResilientChannelLayer(BaseChannelLayer):
             self.upstream = None
         self._name = uuid4().hex
         self._own = Directory(self._find_alias)  # of the whole process; for a hub alone
-        self._loops = Loops(self._find_alias, self.upstream, self._policy)
-        self._purge_at = PURGE_FROM
+        self._boxes = Boxes(self, self._own)
+        self._loops = Loops(self._find_alias, self.upstream, self._policy, self._boxes.keep_stray)
 
     def __getattr__(self, name: str) -> Any:
         upstream = None if name.startswith("_") else self.__dict__.get("upstream")
@@ -154,13 +151,11 @@ class ResilientChannelLayer(BaseChannelLayer):
         return await hub.receive(channel)
 
     async def _receive_from(self, directory: Directory, channel: str) -> dict[str, Any]:
-        box = directory.channels.get(channel) or self._make_box(directory, channel)
+        box = directory.channels.get(channel) or self._boxes.make(directory, channel)
         try:
             return dict(await box.get())
         except BaseException:
-            # As all layers see it: who gives up receiving and is in no group has gone.
-            if box.is_idle and not box.groups and directory.channels.get(channel) is box:
-                self._drop(directory, channel)
+            self._boxes.drop_later(directory, channel, box)
             raise
 
     # --- groups --------------------------------------------------------------------------------
@@ -203,7 +198,7 @@ class ResilientChannelLayer(BaseChannelLayer):
         if self.upstream is not None:
             await self.get_hub().send(channel, event, limit)
             return
-        box = self._own.channels.get(channel) or self._make_box(self._own, channel)
+        box = self._own.channels.get(channel) or self._boxes.make(self._own, channel)
         if not put_to(box, deepcopy(event)):
             raise ChannelFull(channel)
 
@@ -228,7 +223,7 @@ class ResilientChannelLayer(BaseChannelLayer):
         self.require_valid_group_name(group)
         self.require_valid_channel_name(channel)
         if self.upstream is None:
-            box = self._own.channels.get(channel) or self._make_box(self._own, channel)
+            box = self._own.channels.get(channel) or self._boxes.make(self._own, channel)
             self._own.join(group, channel, box)
             return
         home = self._loops.find_home(channel)
@@ -237,7 +232,7 @@ class ResilientChannelLayer(BaseChannelLayer):
             return
         loop, hub = home
         if loop is asyncio.get_running_loop():
-            box = hub.directory.channels.get(channel) or self._make_box(hub.directory, channel)
+            box = hub.directory.channels.get(channel) or self._boxes.make(hub.directory, channel)
             await hub.join(group, channel, box, limit)
         else:
             await run_there(loop, self.group_add(group, channel))
@@ -284,25 +279,6 @@ class ResilientChannelLayer(BaseChannelLayer):
     def get_directory(self) -> Directory:
         """Where the channels of the running event loop are found."""
         return self._own if self.upstream is None else self.get_hub().directory
-
-    def _make_box(self, directory: Directory, channel: str) -> Box:
-        if len(directory.channels) >= self._purge_at:
-            for unused in directory.find_unused(self.expiry, self.group_expiry):
-                self._drop(directory, unused)
-            self._purge_at = max(PURGE_FROM, 2 * len(directory.channels))
-        box: Box = Mailbox(self.get_capacity(channel), self.expiry)
-        if self.upstream is None:
-            directory.register(channel, box)
-        else:
-            self.get_hub().register(channel, box)
-        return box
-
-    def _drop(self, directory: Directory, channel: str) -> None:
-        if self.upstream is None:
-            directory.unregister(channel)
-        else:
-            hub = self.get_hub()
-            hub.leave_soon(hub.unregister(channel))
 
     # --- settings ------------------------------------------------------------------------------
 
