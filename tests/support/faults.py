@@ -30,6 +30,9 @@ async def strike(fault: Fault) -> None:
     if fault == HANG:
         await asyncio.get_running_loop().create_future()
     assert not isinstance(fault, str), fault
+    if isinstance(fault, BaseException):
+        fault.__context__ = None  # raised for the thousandth time, it would remember them all
+        fault = fault.with_traceback(None)
     raise fault
 
 

@@ -209,7 +209,13 @@ def seeded_random(seed: int | None) -> Iterator[None]:
         random.setstate(state)
 
 
-def run(coro: Coroutine[Any, Any, T], *, seed: int | None = None, clocks: bool = False) -> T:
+def run(
+    coro: Coroutine[Any, Any, T],
+    *,
+    seed: int | None = None,
+    clocks: bool = False,
+    horizon: float = HORIZON,
+) -> T:
     """Run *coro* to its end on virtual time and return its result.
 
     Raises:
@@ -218,7 +224,7 @@ def run(coro: Coroutine[Any, Any, T], *, seed: int | None = None, clocks: bool =
         TasksLeft: a task was still pending when *coro* had returned.
         NeverRetrieved: a task or future failed and nobody looked.
     """
-    loop = VirtualLoop(seed)
+    loop = VirtualLoop(seed, horizon)
     with ExitStack() as stack:
         stack.callback(loop.close)
         stack.enter_context(seeded_random(seed))

@@ -209,7 +209,7 @@ class Losses:
         self._dropped = 0
         self._boxes: set[int] = set()
         self._due = 0.0
-        self._told_at = 0.0
+        self._told_at = -REPORT_EVERY
         self.total = 0
 
     def note(self, box: Box) -> None:

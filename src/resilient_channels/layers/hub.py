@@ -124,8 +124,8 @@ class Hub:
         )  # fmt: skip
 
     def channel_named(self, group: str) -> None:
-        """The layer has given *group* a channel, late."""
-        if group in self.unconfirmed:
+        """The layer has given *group* a channel; late, if nobody waits for it any more."""
+        if group in self.unconfirmed and group not in self._joins:
             self.get_supervisor().join_later(self)
 
     async def deliver(self, group: str, event: Mapping[str, Any]) -> None:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
 
 class Joins:
-    """The joins of one hub that are under way."""
+    """The joins of one hub that are under way, by group."""
 
     def __init__(self, hub: Hub, layer: Any, uplink: Uplink) -> None:
         self._hub = hub
         self._layer = layer
         self._uplink = uplink
         self._tasks: dict[str, asyncio.Task[Exception | None]] = {}
+
+    def __contains__(self, group: str) -> bool:
+        return group in self._tasks
 
     async def wait(self, group: str, limit: float) -> Exception | None:
         """Wait until *group* is joined, or *limit* o'clock.
