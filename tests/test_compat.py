@@ -142,6 +142,29 @@ def test_json_is_received_by_one_method_per_colour():
         assert {"decode_json", "receive_json"} <= set(cls.receive.__code__.co_names)
 
 
+@pytest.mark.parametrize("cls", GENERIC)
+def test_a_generic_consumer_sends_plainly_with_or_without_the_mixin(cls: type):
+    mixin = ResilientMixin if compat.is_sync(cls) else AsyncResilientMixin
+
+    assert compat.sends_plainly(cls)
+    assert compat.sends_plainly(type("Ours", (mixin, cls), {}))
+
+
+@pytest.mark.parametrize("name", ["send", "send_json", "encode_json"])
+@pytest.mark.parametrize("cls", [AsyncJsonWebsocketConsumer, JsonWebsocketConsumer])
+def test_a_consumer_that_overrides_how_it_sends_does_not_send_plainly(cls: type, name: str):
+    overriding = type("Overriding", (cls,), {name: lambda *args, **kwargs: None})
+
+    assert not compat.sends_plainly(overriding)
+    assert not compat.sends_plainly(type("Child", (overriding,), {}))
+
+
+@pytest.mark.parametrize("cls", [AsyncJsonWebsocketConsumer, JsonWebsocketConsumer])
+def test_json_is_sent_by_the_methods_that_are_looked_for(cls: type):
+    assert {"encode_json", "send"} <= set(cls.send_json.__code__.co_names)
+    assert set(compat._SENDING) == {"send", "send_json", "encode_json"}
+
+
 # --- code objects in tracebacks --------------------------------------------------------------
 
 

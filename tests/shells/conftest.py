@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from resilient_channels import isolation
-from support.hubs import BARE, SETUPS, AnyLayer, around, make_layer
+from resilient_channels.layers import ResilientChannelLayer
+from support.hubs import BARE, CORE, GENERIC, SETUPS, AnyLayer, around, make_layer
 from support.layers import installed
 from support.leaks import leaves
 
@@ -64,3 +65,24 @@ def layer(request: pytest.FixtureRequest) -> Iterator[AnyLayer]:
         # Those of the library's own probes, too, which `layer.groups` leaves out.
         left = {name: members for name, members in layer.all_groups.items() if members}
         assert not left, f"members were left behind: {left}"
+
+
+def make_hub(kind: str) -> ResilientChannelLayer:
+    return ResilientChannelLayer() if kind == "alone" else around(make_layer(kind))
+
+
+@pytest.fixture(params=["alone", GENERIC, CORE])
+def hub(request: pytest.FixtureRequest) -> Iterator[ResilientChannelLayer]:
+    """A hub of each kind, installed; to be used, not to be troubled."""
+    with installed(make_hub(request.param)) as hub:
+        yield hub
+
+
+@pytest.fixture(params=["in-memory", "alone", GENERIC, CORE])
+def anywhere(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The configured layer, and a hub of each kind in its place: all are to be one to a test."""
+    if request.param == "in-memory":
+        yield
+        return
+    with installed(make_hub(request.param)):
+        yield

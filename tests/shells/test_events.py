@@ -9,6 +9,8 @@ from shells.visits import both_colours, build, note, open_visit, settle
 from support.loop import virtual
 from support.servers import UVICORN
 
+pytestmark = pytest.mark.usefixtures("anywhere")
+
 
 class Member(AsyncJsonWebsocketConsumer):
     groups = ["room"]

@@ -7,7 +7,9 @@ layer alone cannot take one of them out again.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from channels.layers import BaseChannelLayer
 
 from .canary import PREFIX
 
@@ -21,6 +23,8 @@ CONTROL_GROUP = f"{PREFIX}control"
 """Every hub is in it, and nobody else."""
 
 KIND = "rc.membership"
+
+_grammar = BaseChannelLayer()
 
 
 class Control:
@@ -58,7 +62,7 @@ class Control:
     def put(self, event: Mapping[str, Any]) -> bool:
         """Another process has moved a channel; if it is one of ours, so do we."""
         group, channel = event.get("group"), event.get("channel")
-        if event.get("type") != KIND or not isinstance(group, str) or not isinstance(channel, str):
+        if event.get("type") != KIND or not _is_group(group) or not isinstance(channel, str):
             return True
         box = self._hub.directory.channels.get(channel)
         if box is not None:
@@ -81,6 +85,13 @@ class Control:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # the layer refuses the group; whoever moved it was told
+
+
+def _is_group(name: Any) -> TypeGuard[str]:
+    try:
+        return bool(_grammar.require_valid_group_name(name))
+    except TypeError:
+        return False
 
 
 def tell_move(group: str, channel: str, *, is_out: bool) -> dict[str, Any]:

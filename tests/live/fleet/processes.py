@@ -11,6 +11,7 @@ from live.stage import TESTS, Stage, until
 from tour.servers import Server, end
 
 SETTINGS = "live.fleet.settings"
+BEGUN = "Running worker"
 CORE = "channels_redis.core.RedisChannelLayer"
 PUBSUB = "channels_redis.pubsub.RedisPubSubChannelLayer"
 
@@ -69,6 +70,7 @@ class Worker:
         self._process = None
 
     async def __aenter__(self):
+        began = self.log().count(BEGUN) if self._log.exists() else 0
         with self._log.open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - nothing to wait for
                 manage("runworker", "thumbnails", "previews"),
@@ -79,8 +81,12 @@ class Worker:
                 cwd=TESTS,
                 start_new_session=True,
             )
-        if not await until(lambda: "Running worker" in self.log() or self.has_ended, 30):
-            raise AssertionError(f"no worker:\n{self.log()}")
+        try:
+            await until(lambda: self.log().count(BEGUN) > began or self.has_ended, 30)
+            assert self.log().count(BEGUN) > began, f"no worker:\n{self.log()}"
+        except BaseException:
+            await end(self._process)
+            raise
         return self
 
     async def __aexit__(self, *error):
