@@ -167,6 +167,7 @@ class ResilientChannelLayer(BaseChannelLayer):
         when it is back.
 
         Raises:
+            LayerUnavailable: The channel is another process's, which may not have heard of it.
             TypeError: Not a group's or a channel's name.
         """
         await self.add(group, channel, self._limit())
@@ -175,6 +176,7 @@ class ResilientChannelLayer(BaseChannelLayer):
         """Take a channel out of a group. Does nothing if it is not in it.
 
         Raises:
+            LayerUnavailable: The channel is another process's, which may not have heard of it.
             TypeError: Not a group's or a channel's name.
         """
         await self.discard(group, channel, self._limit())
