@@ -18,9 +18,7 @@ from .load import Crowd, masked, unmasked
 from .processes import WITHOUT_PINGS, ask, cpu_seconds, cpu_seconds_at_rest, serving
 from .results import Growth, Result, compare
 from .served.messages import BROADCAST, EVENT, SEND
-from .variants import BARE
-from .variants import BROADCAST as BROADCASTING
-from .variants import GROUP as SENDING
+from .variants import BARE, BROADCAST as BROADCASTING, GROUP as SENDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from resilient_channels import (
     AsyncResilientMixin,

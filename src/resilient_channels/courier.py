@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import Future, TimeoutError as FutureTimeoutError
 from functools import partial
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any

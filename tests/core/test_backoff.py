@@ -1,8 +1,7 @@
 """Full jitter: always within the ceiling, and back to the start after a success."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from resilient_channels.core.backoff import Backoff
 

@@ -1,8 +1,7 @@
 """The error budget, against the sentence that describes it."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from resilient_channels.core.budget import ErrorBudget
 

@@ -1,8 +1,7 @@
 """Close codes: a complete registry, and a refusal for every frame that may not travel."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from resilient_channels.core.codes import (
     MAX_REASON_BYTES,

@@ -6,8 +6,7 @@ The tables are what each server was seen to report; see the reference page on se
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from resilient_channels.core.codes import CloseCode
 from resilient_channels.core.disconnects import (

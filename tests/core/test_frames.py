@@ -4,8 +4,7 @@ import json
 
 import pytest
 from channels.generic.websocket import AsyncJsonWebsocketConsumer, JsonWebsocketConsumer
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from resilient_channels.core.frames import (
     MARK,

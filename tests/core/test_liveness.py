@@ -1,8 +1,7 @@
 """Who is given up and who is not: arithmetic, then any peer against any run of bad luck."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from resilient_channels.core.liveness import JITTER, MAX_UNANSWERED, Liveness

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, fields
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from resilient_channels.core.options import (
     PolicyError,

@@ -1,8 +1,7 @@
 """The handshake: clients that ask for the wire protocol get it, nobody else notices anything."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from resilient_channels.core.subprotocols import TOKEN, read_offer
 

@@ -11,8 +11,14 @@ from urllib.parse import parse_qsl
 
 from channels.generic.websocket import AsyncJsonWebsocketConsumer, JsonWebsocketConsumer
 
-from live.application import GROUP, AsyncSubject, Noter, append, write
-from live.application import application as live_application
+from live.application import (
+    GROUP,
+    AsyncSubject,
+    Noter,
+    append,
+    application as live_application,
+    write,
+)
 from resilient_channels import ResilientMiddleware
 
 

@@ -238,6 +238,22 @@ async def test_an_idle_receive_that_fails_now_and_then_is_silent(layer, facts):
 
 
 @virtual
+async def test_what_a_layer_fails_to_clean_up_is_complained_of_by_nobody(layer, facts):
+    """Symptom: "Task exception was never retrieved", whenever a broker went away after a job."""
+    worker = Worker(around(layer))
+    await settle(1)
+    if "clean" in layer.operations:
+        layer.fail("clean", ConnectionError("gone"), 3)
+
+    await send(layer, "one", "two", "three", "four")
+
+    assert worker.heard == ["one", "two", "three", "four"]
+    assert facts.alarms == []
+    await worker.stop()
+    await at_rest()
+
+
+@virtual
 async def test_a_channel_that_a_healthy_layer_refuses_is_told(layer):
     hub = around(layer)
     receive = layer.receive

@@ -9,8 +9,15 @@ import json
 import os
 from typing import Any
 
-from tour.settings import ALLOWED_HOSTS, CHANNEL_LAYERS, DATABASES, DEBUG, INSTALLED_APPS, USE_TZ
-from tour.settings import LOGGING as TOUR_LOGGING
+from tour.settings import (
+    ALLOWED_HOSTS,
+    CHANNEL_LAYERS,
+    DATABASES,
+    DEBUG,
+    INSTALLED_APPS,
+    LOGGING as TOUR_LOGGING,
+    USE_TZ,
+)
 
 __all__ = ["ALLOWED_HOSTS", "CHANNEL_LAYERS", "DATABASES", "DEBUG", "INSTALLED_APPS", "USE_TZ"]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Tags
-from django.core.checks import register as register_check
+from django.core.checks import CheckMessage, Tags, register as register_check
 
 from .aliases import find_alias_messages
 from .brokers import find_advice, find_broker_messages

@@ -25,51 +25,28 @@ from channels.generic.websocket import (
 
 from .layers import (
     abandon_cleaners as abandon_cleaners,
-)
-from .layers import (
     check_message as check_message,
-)
-from .layers import (
     close_layer as close_layer,
-)
-from .layers import (
     drop_silent_links as drop_silent_links,
-)
-from .layers import (
     find_alias as find_alias,
-)
-from .layers import (
     find_process_prefix as find_process_prefix,
-)
-from .layers import (
     has_groups as has_groups,
-)
-from .layers import (
+    heed_cleaner as heed_cleaner,
     is_in_process as is_in_process,
-)
-from .layers import (
     is_plain_in_memory as is_plain_in_memory,
-)
-from .layers import (
     keeps_one_queue as keeps_one_queue,
-)
-from .layers import (
     name_a_group_per_host as name_a_group_per_host,
-)
-from .layers import (
     read_option as read_option,
-)
-from .layers import (
     receive_single as receive_single,
-)
-from .layers import (
     shorten_blocking_reads as shorten_blocking_reads,
 )
-from .servers import _GONE_BY_NAME as _GONE_BY_NAME
-from .servers import is_servers_own as is_servers_own
-from .servers import offers_denial_response as offers_denial_response
-from .servers import read_dialect as read_dialect
-from .servers import says_gone as says_gone
+from .servers import (
+    _GONE_BY_NAME as _GONE_BY_NAME,
+    is_servers_own as is_servers_own,
+    offers_denial_response as offers_denial_response,
+    read_dialect as read_dialect,
+    says_gone as says_gone,
+)
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

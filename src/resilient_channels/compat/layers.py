@@ -59,10 +59,14 @@ def find_process_prefix(layer: Any) -> str:
 async def receive_single(layer: Any, queue: str) -> tuple[str | list[str], dict[str, Any]]:
     """The next message of one of the process's queues, with the channels it is meant for."""
     received: tuple[str | list[str], dict[str, Any]] = await layer.receive_single(queue)
-    # It leaves a task behind, and looks at its failure nowhere.
-    for cleaner in layer.receive_cleaners[-1:]:
-        cleaner.add_done_callback(lambda task: task.cancelled() or task.exception())
+    heed_cleaner(layer)
     return received
+
+
+def heed_cleaner(layer: Any) -> None:
+    """Look at the failure of the task that a read leaves behind; the layer itself does not."""
+    for cleaner in (read_option(layer, "receive_cleaners") or [])[-1:]:
+        cleaner.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 def abandon_cleaners(layer: Any) -> None:

@@ -11,28 +11,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .event import DEBUG, ERROR, INFO, WARNING, doc_field
-from .event import ConnectionEvent as ConnectionEvent
-from .event import Event as Event
+from .event import (
+    DEBUG,
+    ERROR,
+    INFO,
+    WARNING,
+    ConnectionEvent as ConnectionEvent,
+    Event as Event,
+    doc_field,
+)
 from .layer_events import (
     LayerCallFailed as LayerCallFailed,
-)
-from .layer_events import (
     LayerDown as LayerDown,
-)
-from .layer_events import (
     LayerJoinFailed as LayerJoinFailed,
-)
-from .layer_events import (
     LayerMembershipLost as LayerMembershipLost,
-)
-from .layer_events import (
     LayerOverflow as LayerOverflow,
-)
-from .layer_events import (
     LayerUp as LayerUp,
-)
-from .layer_events import (
     NotifyFailed as NotifyFailed,
 )
 

@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .. import compat
 from ..core.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class SharedReceivers:
                 if refusals > 1:
                     await asyncio.sleep(backoff.next_delay(1.0))
             else:
+                compat.heed_cleaner(self._layer)
                 return event
 
     def _linger(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from resilient_channels import AsyncResilientMixin
+from resilient_channels import AsyncResilientMixin, broadcast
 from shells.visits import Visit
 
 
@@ -17,7 +17,6 @@ class Diary:
     Attributes:
         groups: those it is in, by what its own calls came to.
         since: when it came to be in each of them.
-        heard: the numbers of the events that it got, in order.
         spoken: the numbers of the events that it has sent to groups.
         outages: the events about outages that it got.
         refusals: what its calls raised.
@@ -25,7 +24,6 @@ class Diary:
 
     groups: set[str] = field(default_factory=set)
     since: dict[str, float] = field(default_factory=dict)
-    heard: list[int] = field(default_factory=list)
     spoken: set[int] = field(default_factory=set)
     outages: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
@@ -74,8 +72,13 @@ class Actor(AsyncResilientMixin, AsyncWebsocketConsumer):
     async def do_tell(self, channel: str, number: str) -> None:
         await self.channel_layer.send(channel, news(int(number)))
 
+    async def do_shout(self, group: str, number: str) -> None:
+        alias = self.channel_layer_alias
+        if await broadcast(group, int(number), type="not.handled", alias=alias):
+            self.diary.spoken.add(int(number))
+
     async def news(self, event: dict[str, Any]) -> None:
-        self.diary.heard.append(event["number"])
+        await self.send(str(event["number"]))
         if event["text"] != "everybody's":
             self.diary.refusals.append("news: another member's copy")
         event["text"] = "mine"
@@ -120,6 +123,11 @@ class Player(Visit):
         super().__init__(consumer, diary=self.diary)
 
     @property
+    def heard(self) -> list[int]:
+        """The numbers of the events and broadcasts that its client was sent, in order."""
+        return [int(text) for text in self.texts]
+
+    @property
     def alias(self) -> str:
         alias: str = self.consumer.channel_layer_alias
         return alias
@@ -135,3 +143,26 @@ class Player(Visit):
         assert self.task is not None
         is_open = bool(self.sent_of_type("websocket.accept"))
         return is_open and not self.client_is_gone and not self.task.done()
+
+
+class Worker:
+    """Takes jobs from a channel that other processes might take them from, too.
+
+    Attributes:
+        done: the numbers of its jobs, in order.
+    """
+
+    def __init__(self, layer: Any, channel: str) -> None:
+        self.channel = channel
+        self.done: list[int] = []
+        self.task = asyncio.ensure_future(self._work(layer))
+
+    async def _work(self, layer: Any) -> None:
+        while True:
+            job = await layer.receive(self.channel)
+            self.done.append(job["number"])
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})

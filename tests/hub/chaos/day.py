@@ -8,6 +8,7 @@ from unittest import mock
 from channels.layers import channel_layers
 
 from hub.chaos import verdict
+from hub.chaos.cast import Worker
 from hub.chaos.plot import Plot, World
 from support.hubs import CORE, GENERIC, around, make_layer
 from support.loop import run
@@ -54,6 +55,9 @@ async def one_day(setup: str, seed: int, stories: list[list[str]]) -> None:
 
 async def play_and_judge(world: World, rng: random.Random) -> None:
     plot = Plot(world, rng, troubles=rng.random() < 0.8)
+    for alias, hub in world.hubs.items():
+        if rng.random() < 0.5:
+            world.workers[alias] = Worker(hub, f"jobs.{alias}")
     with verdict.recording() as records:
         try:
             await plot.play(rng.randint(10, 80))
@@ -67,6 +71,7 @@ async def play_and_judge(world: World, rng: random.Random) -> None:
         verdict.check_memberships(world)
         await verdict.check_delivery(world)
         verdict.check_own_groups(world)
+        await verdict.check_jobs(world)
         await asyncio.sleep(15)
         verdict.check_the_day(world)
         verdict.check_records(world, records)
@@ -89,6 +94,8 @@ def make_world(setup: str, *, has_two: bool) -> World:
 
 
 async def everybody_leaves(world: World, rng: random.Random) -> None:
+    for worker in world.workers.values():
+        await worker.stop()
     players = world.here()
     rng.shuffle(players)
     for player in players:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hub.chaos.cast import Actor, Declared, DeclaredElsewhere, Elsewhere, Player, news
+from hub.chaos.cast import Actor, Declared, DeclaredElsewhere, Elsewhere, Player, Worker, news
 from resilient_channels.layers import ResilientChannelLayer
 from support.faults import FREEZE, HANG
 from support.hubs import AnyLayer
@@ -39,6 +39,7 @@ class World:
         neighbour: another process's layer, which no script troubles.
         said: to which group each numbered event was sent, and when.
         told: the same for events to one channel.
+        jobs: which worker each numbered job was for.
         is_calm: whether nothing has gone wrong all day.
     """
 
@@ -49,6 +50,8 @@ class World:
     said: dict[int, Said] = field(default_factory=dict)
     told: dict[int, Said] = field(default_factory=dict)
     speakers: dict[int, object] = field(default_factory=dict)
+    workers: dict[str, Worker] = field(default_factory=dict)
+    jobs: dict[int, str] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
     is_calm: bool = True
     troubles: Counter[str] = field(default_factory=Counter)
@@ -79,6 +82,12 @@ class World:
         await self.neighbour.group_send(group, news(number))
         return number
 
+    async def give_job(self, alias: str) -> None:
+        """Let the neighbour send a job to the worker there."""
+        number = self.number()
+        self.jobs[number] = alias
+        await self.neighbour.send(self.workers[alias].channel, {"type": "job", "number": number})
+
 
 class Plot:
     """Draws one thing after the other, from a seed."""
@@ -94,7 +103,9 @@ class Plot:
             (self.join, 18),
             (self.leave, 12),
             (self.say, 16),
+            (self.shout, 8),
             (self.tell, 6),
+            (self.work, 6),
             (self.hear_from_afar, 14),
         ]
         if troubles:
@@ -154,12 +165,24 @@ class Plot:
         self._order(f"leave {self._rng.choice(GROUPS)}", self._rng.choice([1, 1, 4]))
 
     def say(self) -> None:
+        self._speak("say")
+
+    def shout(self) -> None:
+        self._speak("shout")
+
+    def _speak(self, verb: str) -> None:
         player = self._anybody()
         if player is not None:
             number, group = self._world.number(), self._rng.choice(GROUPS)
             self._world.said[number] = (group, self._world.now)
             self._world.speakers[number] = player
-            self._tell(player, f"say {group} {number}")
+            self._tell(player, f"{verb} {group} {number}")
+
+    async def work(self) -> None:
+        if self._world.workers:
+            alias = self._rng.choice(list(self._world.workers))
+            self._world.note(f"a job for {alias}")
+            await self._world.give_job(alias)
 
     def tell(self) -> None:
         player, other = self._anybody(), self._anybody()

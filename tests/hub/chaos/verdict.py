@@ -105,7 +105,8 @@ def check_memberships(world: World) -> None:
 def check_own_groups(world: World) -> None:
     """Each hub that has somebody is in the group of all hubs once, and has one probe."""
     groups = world.neighbour.all_groups
-    hubs = [world.hubs[alias].get_hub() for alias in world.hubs if world.here(alias)]
+    used = [alias for alias in world.hubs if world.here(alias) or alias in world.workers]
+    hubs = [world.hubs[alias].get_hub() for alias in used]
     controls = {hub.channel_for("rc.control") for hub in hubs}
     found = set(groups.get("rc.control", ()))
     claim(found == controls, f"rc.control has {found}, not {controls}")
@@ -126,7 +127,7 @@ async def check_confirmations(world: World) -> None:
 
 async def check_delivery(world: World) -> None:
     """Everyone hears everything of the groups that it is in, once, and nothing else."""
-    heard = {player: len(player.diary.heard) for player in world.here()}
+    heard = {player: len(player.heard) for player in world.here()}
     numbers = {}
     for _ in range(3):
         for group in GROUPS:
@@ -140,7 +141,7 @@ async def check_delivery(world: World) -> None:
         )
     await asyncio.sleep(1)
     for player in world.here():
-        news = player.diary.heard[heard[player] :]
+        news = player.heard[heard[player] :]
         mine = [number for number, group in numbers.items() if group in player.diary.groups]
         expected = [*mine, private[player]]
         name = who(world, player)
@@ -154,7 +155,7 @@ def check_the_day(world: World) -> None:
     """What was heard all day long: nothing too often, and on a calm day in order and complete."""
     for player in world.players:
         name = who(world, player)
-        counts = Counter(player.diary.heard)
+        counts = Counter(player.heard)
         for number, count in counts.items():
             to = world.told[number][0] if number in world.told else None
             claim(to in (None, player.channel), f"{name} heard {number}, which was told {to}")
@@ -172,7 +173,7 @@ def check_the_day(world: World) -> None:
 
 def check_calm_order(world: World, player: Player) -> None:
     by_speaker: dict[tuple[object, str], list[int]] = {}
-    for number in player.diary.heard:
+    for number in player.heard:
         if number in world.said:
             group = world.said[number][0]
             by_speaker.setdefault((id(world.speakers[number]), group), []).append(number)
@@ -187,11 +188,12 @@ def check_calm_completeness(world: World, player: Player) -> None:
     """What was said while it had been a member for a second, and stayed one."""
     if not player.is_here:
         return
+    heard = set(player.heard)
     for group, since in player.diary.since.items():
         for number, (spoken_to, at) in world.said.items():
             if spoken_to == group and at > since + 1 and was_sent(world, number):
                 claim(
-                    number in player.diary.heard,
+                    number in heard,
                     f"{who(world, player)} missed {number} to {group}",
                 )
 
@@ -200,6 +202,17 @@ def was_sent(world: World, number: int) -> bool:
     """Not if who was to send it was cancelled before it could."""
     speaker = world.speakers[number]
     return number in speaker.diary.spoken if isinstance(speaker, Player) else True
+
+
+async def check_jobs(world: World) -> None:
+    """Each job was done once, whatever went wrong, and in order."""
+    for alias, worker in world.workers.items():
+        for _ in range(3):
+            await world.give_job(alias)
+        await asyncio.sleep(1)
+        expected = [number for number, given in world.jobs.items() if given == alias]
+        claim(not worker.task.done(), f"the worker of {alias} has ended: {worker.task}")
+        claim(worker.done == expected, f"{alias} did {worker.done}, not {expected}")
 
 
 def check_records(world: World, records: Records) -> None:
