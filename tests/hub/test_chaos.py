@@ -81,7 +81,9 @@ def test_without_the_probe_nobody_notices_what_is_lost(setup, monkeypatch):
 
     monkeypatch.setattr(canary.Canary, "probe", probe_until_placed)
 
-    assert re.search("hears|not finished|the broker has|probes", what_goes_wrong(setup))
+    # Nor is an outage told from a refusal any more.
+    wrong = what_goes_wrong(setup)
+    assert re.search("hears|not finished|the broker has|probes|the worker of .* has ended", wrong)
 
 
 @pytest.mark.parametrize("setup", SETUPS)

@@ -6,6 +6,7 @@ from channels.layers import get_channel_layer
 
 from shells.members import FAILURES, Member, break_down, hears, tell_room
 from shells.visits import both_colours, build, note, now, open_visit, settle
+from support.faults import HANG
 from support.hubs import reached
 from support.layers import installed
 from support.loop import virtual
@@ -212,6 +213,26 @@ async def test_a_group_left_in_an_outage_and_joined_again_is_not_left_behind(lay
     await settle(3600)
     assert reached(layer, "room") == {visit.consumer.channel_name}
     await visit.leave()
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+@virtual
+async def test_a_leave_that_is_cut_off_is_done_all_the_same(is_last, layer):
+    """Symptom: nobody knew any more that the group was to be left, and it never was."""
+    other = None if is_last else await open_visit(build(Roaming))
+    visit = await open_visit(build(Roaming))
+    visit.client_sends("join room")
+    await settle(1)
+    layer.fail("group_discard", HANG, 1)
+    visit.client_sends("leave room")
+    await settle(1)
+
+    await visit.leave_at_once()
+    await settle(15)
+
+    assert layer.members("room") == set()
+    if other is not None:
+        await other.leave()
 
 
 @both_colours

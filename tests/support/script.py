@@ -121,6 +121,8 @@ class Script:
             if plan.is_frozen and operation != "receive":
                 self._given_up.append(partial(work, *args))
             raise
+        if self._late_work:  # first come, first served
+            await asyncio.wait(self._late_work)
         result = await work(*args)
         await self._late_plans[operation].play()
         self.finished[operation] += 1

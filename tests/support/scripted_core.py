@@ -153,13 +153,14 @@ class ScriptedCore(Script, BaseChannelLayer):
         return message.pop(ADDRESS, channel), message
 
     async def _receive_single(self, queue: str) -> bytes | Interruption:
-        await self._cleaning[queue].acquire()
         self._reading[queue] += 1
         try:
-            content = (await self.broker.queues[queue].get())[1]
-        except BaseException:
-            self._cleaning[queue].release()
-            raise
+            await self._cleaning[queue].acquire()
+            try:
+                content = (await self.broker.queues[queue].get())[1]
+            except BaseException:
+                self._cleaning[queue].release()
+                raise
         finally:
             self._reading[queue] -= 1
         if isinstance(content, Interruption):

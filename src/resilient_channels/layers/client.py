@@ -6,6 +6,7 @@ deadline; and a dead layer is kept out of the handshake and out of the cleanup.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
@@ -204,6 +205,9 @@ class LayerClient(PatientClient):
             await self._attempt(self._calling("group_discard", operation, group, self.channel))
         except LayerUnavailable:
             self._supervisor.discard_later(group, self.channel)
+        except asyncio.CancelledError:  # nobody else knows that it was to be left
+            self._supervisor.discard_later(group, self.channel)
+            raise
 
     def _check_group_name(self, group: str) -> None:
         """Raise what the layer raises for a name that it refuses, where it tells beforehand."""

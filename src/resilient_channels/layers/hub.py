@@ -218,8 +218,12 @@ class Hub:
     async def leave_upstream(self, leaves: Leaves, limit: float) -> None:
         """Leave what nobody here is in any more, and end with the last one, before *limit*."""
         leaves = [*leaves, *self._close_if_idle()]
-        if leaves:
-            await self.get_supervisor().discard_all(leaves, limit)
+        try:
+            if leaves:
+                await self.get_supervisor().discard_all(leaves, limit)
+        except asyncio.CancelledError:
+            self.leave_soon([])
+            raise
         supervisor = self._supervisor
         if supervisor is not None and self._is_idle:
             self._retired, self._supervisor = supervisor, None

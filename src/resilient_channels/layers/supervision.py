@@ -162,10 +162,12 @@ class Supervisor:
         Later, if the layer is down.
         """
         left = set(leaves)
-        if left and not self.is_down:
-            left = await self.membership.discard_now(left, limit)
-        for group, channel in left:
-            self.discard_later(group, channel)
+        try:
+            if left and not self.is_down:
+                left = await self.membership.discard_now(left, limit)
+        finally:  # cancelled, too: nobody else knows what was to be left
+            for group, channel in left:
+                self.discard_later(group, channel)
 
     def alarm(self) -> None:
         """Look at the layer now, not at the next interval."""

@@ -239,8 +239,8 @@ class Plot:
 
     def break_down(self) -> None:
         alias, layer = self._rng.choice(list(self._world.layers.items()))
-        fault = self._rng.choice([*ERRORS, FREEZE])
         operations = self._rng.choice([[], [], [], ["receive"], self._rng.sample(BREAKABLE, 2)])
+        fault = self._rng.choice(ERRORS if operations else [*ERRORS, FREEZE])
         # What is refused for long beside a probe that succeeds is given up in the end.
         seconds = self._rng.choice([0.2, 1] if operations else [0.2, 2, 8, 30])
         layer.break_down(fault, *operations)
