@@ -4,6 +4,7 @@ import pytest
 
 from resilient_channels.arguments import build_frame, check_close_argument, check_frame
 from resilient_channels.core.codes import CloseCode
+from support.ids import named
 
 
 @pytest.mark.parametrize("text", ["", "text", "\ud83d"])
@@ -11,7 +12,7 @@ def test_any_text_is_a_frame(text: str):
     check_frame(text, None)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00", bytearray(b"ab"), memoryview(b"ab")], ids=repr)
+@pytest.mark.parametrize("data", [b"", b"\x00", bytearray(b"ab"), memoryview(b"ab")], ids=named)
 def test_any_bytes_are_a_frame(data: object):
     check_frame(None, data)
 

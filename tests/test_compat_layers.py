@@ -13,6 +13,7 @@ from channels.layers import BaseChannelLayer, InMemoryChannelLayer, channel_laye
 from resilient_channels import compat
 from resilient_channels.compat import layers as compat_layers
 from resilient_channels.layers import ResilientChannelLayer
+from support.ids import named
 from support.layers import ScriptedLayer, installed
 from support.loop import virtual
 from support.scripted_core import ScriptedCore
@@ -120,7 +121,7 @@ async def test_the_links_of_pubsub_are_where_they_are_dropped():
         shard._pubsub.connection = None
 
 
-@pytest.mark.parametrize("layer", [ScriptedLayer(), ScriptedCore(), object()], ids=repr)
+@pytest.mark.parametrize("layer", [ScriptedLayer(), ScriptedCore(), object()], ids=named)
 @virtual
 async def test_other_layers_have_no_links_that_are_ours_to_drop(layer):
     await compat.drop_silent_links(layer)

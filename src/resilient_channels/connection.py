@@ -23,11 +23,12 @@ from .core.link import Link
 from .departure import Departure
 from .ending import Ending
 from .gate import SendGate, find_owner
-from .heartbeat import Heartbeat
+from .heartbeat import Heartbeat, make_heartbeat
 from .intake import Intake
 from .lifetime import Lifetime
 from .nesting import surrounding
 from .observers import notify
+from .refusing import admit
 from .registry import registry
 from .turns import is_in_handler
 from .wheel import get_wheel
@@ -48,6 +49,7 @@ class Connection:
         failure: What ended the application's work, if it raised or was cancelled.
         client_message: The server's report that the connection is over, once it came.
         refusal: Why the handshake was refused, if not by the application.
+        refusal_code: The close code that goes with it.
         handling: Type of the message that is being handled.
         is_listening: Whether frames are being read; not while handlers are far behind.
         heartbeat: Set once the handshake is accepted, if this client gets one.
@@ -57,7 +59,7 @@ class Connection:
         "_answers", "_context", "_outer", "_settled", "_teardown", "client_message",
         "consumer_name", "conversation", "departure", "executor", "failure", "gate", "handling",
         "heartbeat", "id", "intake", "is_listening", "lifetime", "link", "loop", "policies",
-        "readers", "refusal", "scope", "wheel",
+        "readers", "refusal", "refusal_code", "scope", "wheel",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +92,7 @@ class Connection:
         self.failure: BaseException | None = None
         self.client_message: Message | None = None
         self.refusal: str | None = None
+        self.refusal_code: int | None = None
         self.handling: str | None = None
         self.is_listening = True
         self._answers: Answers | None = None
@@ -109,7 +112,8 @@ class Connection:
         self.begin()
         failure: BaseException | None = None
         try:
-            await work()
+            if await admit(self):
+                await work()
         except BaseException as error:  # noqa: BLE001  # raised again at the end
             failure = error
         await self.end(failure)
@@ -206,14 +210,7 @@ class Connection:
 
     def choose_heartbeat(self, *, negotiated: bool, foreign: bool) -> Heartbeat | None:
         """Decide whether this client is asked for signs of life, and in which words."""
-        policy = self.policies.heartbeat
-        self.heartbeat = None  # the server may have refused an earlier accept
-        if policy.mode == "off" or foreign:
-            return None
-        if negotiated:
-            self.heartbeat = Heartbeat(self, None, is_trusting=False)
-        elif policy.ping is not None and (policy.mode == "always" or policy.pong is not None):
-            self.heartbeat = Heartbeat(self, policy.ping, is_trusting=policy.mode == "auto")
+        self.heartbeat = make_heartbeat(self, negotiated=negotiated, foreign=foreign)
         return self.heartbeat
 
     def opened(self) -> None:

@@ -82,17 +82,34 @@ class Conversation:
         """The handshake was accepted; what was offered is history."""
         self._offer = None
 
-    def farewell(self, code: int | None, reason: str | None) -> str | None:
+    def let_in_to_tell(
+        self, code: int, after: float | None
+    ) -> tuple[Mapping[str, Any] | None, list[str]]:
+        """How to accept a client that is refused, and what to say to it.
+
+        Nothing if it would not understand.
+        """
+        if self._offer is None:
+            return None, []
+        accept = {"type": "websocket.accept", "subprotocol": self._offer.preferred}
+        hello = wire.encode_hello(self._connection.id, None, None)
+        bye = self.farewell(code, None, after or 0.0)
+        return accept, [hello] if bye is None else [hello, bye]
+
+    def farewell(self, code: int | None, reason: str | None, after: float = 0.0) -> str | None:
         """What to say before a close frame with *code* and *reason*.
 
         Nothing for a code of the application's own: what follows from that only the client knows.
+
+        Args:
+            after: Seconds that the client should stay away.
         """
         known = REGISTRY.get(CloseCode.NORMAL if code is None else code)
         if known is None or not known.every_server_sends_it:
             return None
         if not reason and known.code != CloseCode.NORMAL:
             reason = known.name
-        return wire.encode_bye(known.code, reason or "", known.verdict.value, after_ms=0)
+        return wire.encode_bye(known.code, reason or "", known.verdict.value, round(after * 1000))
 
     # --- frames of the client ------------------------------------------------------------------
 

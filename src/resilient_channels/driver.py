@@ -24,6 +24,7 @@ from .failures import FailureHandler
 from .forwarding import forward
 from .intake import LEFT
 from .layers.side import LayerSide
+from .refusing import admit
 from .tasks import TaskGroup
 from .teardown import Teardown
 from .turns import Turn, current_turn, is_being_cancelled
@@ -102,7 +103,8 @@ class Driver(Connection):
                 consumer.channel_name = await consumer.channel_layer.new_channel()
             send = self.gate.send
             consumer.base_send = async_to_sync(send) if self.traits.is_sync else send
-            while True:
+            is_admitted = await admit(self)
+            while is_admitted:
                 message = intake.take()
                 if message is None:
                     message = await intake.wait_to_take()

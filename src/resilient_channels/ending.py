@@ -119,7 +119,8 @@ class Ending:
             failed = isinstance(connection.failure, Exception)
             ordinary = "error" if failed else "application" if by_us else "client left"
             cause = connection.refusal or ordinary
-            notify(events.ConnectionRefused(**connection.who, cause=cause))
+            code = connection.refusal_code
+            notify(events.ConnectionRefused(**connection.who, cause=cause, code=code))
             return
         conversation, heartbeat = connection.conversation, connection.heartbeat
         notify(

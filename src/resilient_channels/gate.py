@@ -17,7 +17,7 @@ from .exceptions import ConnectionClosed
 from .turns import current_ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .wheel import Wheel
 
@@ -135,13 +135,35 @@ class SendGate:
         except Exception:  # noqa: BLE001  # servers raise five different classes here
             return
 
-    async def deny(self, status: int) -> None:
+    async def deny(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Refuse the handshake with an HTTP response of our own (ASGI denial response)."""
-        if self._link.close(CloseCode.ABNORMAL, "", DisconnectKind.ERROR):
-            self.owner.went_over()
-            start = {"type": "websocket.http.response.start", "status": status, "headers": []}
-            await self._write(start)
-            await self._write({"type": "websocket.http.response.body", "body": b""})
+        if self._refuse(CloseCode.ABNORMAL):
+            kind = "websocket.http.response"
+            await self._write({"type": f"{kind}.start", "status": status, "headers": [*headers]})
+            await self._write({"type": f"{kind}.body", "body": b""})
+
+    async def deny_plainly(self) -> None:
+        """Refuse the handshake in the only way that every server knows: HTTP 403."""
+        if self._refuse(CloseCode.ABNORMAL):
+            await self._write(_close_frame(None))
+
+    async def accept_to_close(
+        self, accept: Mapping[str, Any], texts: Sequence[str], code: int
+    ) -> None:
+        """Accept a handshake only to say *texts* and close: the application sees nothing of it."""
+        if self._refuse(code):
+            outcome = await self._write(accept)
+            for text in texts:
+                if outcome is SendOutcome.SENT:
+                    outcome = await self._write({"type": "websocket.send", "text": text})
+            if outcome is SendOutcome.SENT:
+                await self._write(_close_frame(code))
+
+    def _refuse(self, code: int) -> bool:
+        if not self._link.close(code, "", DisconnectKind.ERROR):
+            return False
+        self.owner.went_over()
+        return True
 
     def release(self) -> None:
         """The peer was given up: whoever waits for it to take a frame need not wait any longer."""

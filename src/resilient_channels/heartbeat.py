@@ -130,3 +130,20 @@ class Heartbeat:
             self._check_timer = connection.wheel.after(LOOK_AGAIN, self._check)
         else:
             connection.peer_lost(self._liveness.silent_for(now, heard), self.rtt)
+
+
+def make_heartbeat(connection: Connection, *, negotiated: bool, foreign: bool) -> Heartbeat | None:
+    """The heartbeat of a client that is about to be accepted; none if it would not understand.
+
+    Args:
+        negotiated: Whether it speaks the wire protocol.
+        foreign: Whether it speaks another subprotocol.
+    """
+    policy = connection.policies.heartbeat
+    if policy.mode == "off" or foreign:
+        return None
+    if negotiated:
+        return Heartbeat(connection, None, is_trusting=False)
+    if policy.ping is not None and (policy.mode == "always" or policy.pong is not None):
+        return Heartbeat(connection, policy.ping, is_trusting=policy.mode == "auto")
+    return None

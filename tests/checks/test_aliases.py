@@ -14,6 +14,7 @@ from resilient_channels.checks import (
     IN_MEMORY_LAYER,
     check_layers,
 )
+from support.ids import named
 
 TWO_LAYERS = {"default": {"BACKEND": IN_MEMORY_LAYER}, "chat": {"BACKEND": IN_MEMORY_LAYER}}
 
@@ -49,7 +50,7 @@ def test_an_alias_that_is_not_configured_is_an_error(consumer, alias: str, hint:
 
 
 @override_settings(CHANNEL_LAYERS=TWO_LAYERS)
-@pytest.mark.parametrize("alias", ["default", "chat", None, property(lambda self: "x")], ids=str)
+@pytest.mark.parametrize("alias", ["default", "chat", None, property(lambda self: "x")], ids=named)
 def test_an_alias_that_is_configured_or_not_asked_for_is_fine(consumer, alias: Any):
     consumer(alias)
 

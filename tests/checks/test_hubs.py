@@ -20,6 +20,7 @@ from resilient_channels.checks import (
 )
 from resilient_channels.checks.hubs import METHODS, OF_REDIS, OPTIONS
 from resilient_channels.layers import ResilientChannelLayer
+from support.ids import named
 
 PLACE = "CHANNEL_LAYERS['default']['CONFIG']"
 
@@ -202,7 +203,7 @@ def test_a_layer_that_lacks_a_method_is_an_error_by_path_and_by_class(
         assert message.msg.endswith(f"it lacks {method}.")
 
 
-@pytest.mark.parametrize("backend", [3, object(), "sys.path", "channels.layers"], ids=str)
+@pytest.mark.parametrize("backend", [3, object(), "sys.path", "channels.layers"], ids=named)
 def test_what_cannot_even_be_called_is_no_layer(backend: Any):
     assert ids(find({"BACKEND": backend})) == ["E007"]
 

@@ -13,6 +13,7 @@ from shells.fleet import There, two_processes
 from shells.members import Member, break_down
 from shells.visits import both_colours, build, note, open_visit, settle
 from support.hubs import around, make_layer, on_a_bare_layer
+from support.ids import named
 from support.layers import ScriptedLayer, installed
 from support.loop import virtual
 
@@ -165,7 +166,7 @@ async def test_in_an_outage_the_members_here_get_their_frame_at_once(setup):
         await visit.leave()
 
 
-@pytest.mark.parametrize("payload", [object(), {1, 2}, b"bytes", {"a": object()}], ids=repr)
+@pytest.mark.parametrize("payload", [object(), {1, 2}, b"bytes", {"a": object()}], ids=named)
 @virtual
 async def test_a_payload_that_is_no_json_is_an_error_of_the_caller(payload, hub, facts):
     visit = await open_visit(build(Chat))

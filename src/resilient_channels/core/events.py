@@ -46,7 +46,13 @@ class ConnectionRefused(ConnectionEvent):
     name: ClassVar[str] = "connection.refused"
     level: ClassVar[int] = INFO
 
-    cause: str = doc_field("`application`, `error` (in `connect()`), `timeout` or `client left`.")
+    cause: str = doc_field(
+        "`application`, `error` (in `connect()`), `timeout`, `client left`, `draining`, `user "
+        "limit`, `address limit` or `too many at once`."
+    )
+    code: int | None = doc_field(
+        "The close code for it; `None` if the application refused, or nobody did."
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

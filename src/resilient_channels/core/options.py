@@ -30,10 +30,26 @@ def check_seconds(section: str, name: str, value: object, *, optional: bool = Fa
         raise PolicyError(f"{section}.{name} must be {allowed}, not {value!r}")
 
 
-def check_count(section: str, name: str, value: object, *, least: int) -> None:
+def check_count(
+    section: str, name: str, value: object, *, least: int, optional: bool = False
+) -> None:
     """Refuse what is no whole number of at least *least*."""
+    if value is None and optional:
+        return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise PolicyError(f"{section}.{name} must be a whole number >= {least}, not {value!r}")
+        allowed = f"a whole number >= {least}" + (" or None (off)" if optional else "")
+        raise PolicyError(f"{section}.{name} must be {allowed}, not {value!r}")
+
+
+def check_rate(section: str, name: str, value: object) -> None:
+    """Refuse what is neither ``None`` nor a positive, finite number per second."""
+    if value is None:
+        return
+    valid = isinstance(value, int | float) and not isinstance(value, bool)
+    if not valid or not cast("float", value) > 0 or value == float("inf"):
+        raise PolicyError(
+            f"{section}.{name} must be a positive number per second or None (off), not {value!r}"
+        )
 
 
 def check_choice(section: str, name: str, value: object, choices: Sequence[str]) -> None:
@@ -56,3 +72,10 @@ def check_texts(section: str, name: str, value: object) -> None:
     ):
         return
     raise PolicyError(f"{section}.{name} must be a dict of str to str, not {value!r}")
+
+
+def check_texts_in(section: str, name: str, value: object) -> None:
+    """Refuse what is no sequence of texts. One text alone is none: a common slip."""
+    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if not is_list or not all(isinstance(text, str) for text in cast("Sequence[object]", value)):
+        raise PolicyError(f"{section}.{name} must be a list of str, not {value!r}")

@@ -46,6 +46,11 @@ class Offer:
             return TOKEN, True
         return chosen, False
 
+    @property
+    def preferred(self) -> str:
+        """The subprotocol to answer with when no application is asked."""
+        return TOKEN if self.bare else f"{PREFIX}{min(self.combined)}"
+
 
 def read_offer(subprotocols: Sequence[str]) -> Offer | None:
     """Read what a client offered; ``None`` if the wire protocol is not part of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from .counts import count_event, counts
 from .logs import log_event
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class Observer(Protocol):
     def __call__(self, event: Event, /) -> None: ...
 
 
-_observers: tuple[Observer, ...] = (log_event,)
+_observers: tuple[Observer, ...] = (count_event, log_event)
 
 
 def notify(event: Event) -> None:
@@ -25,4 +26,4 @@ def notify(event: Event) -> None:
         observer(event)
 
 
-__all__ = ["Observer", "notify"]
+__all__ = ["Observer", "counts", "notify"]

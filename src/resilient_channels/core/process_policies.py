@@ -1,0 +1,62 @@
+"""The options for handlers that take too long, and for the end of the process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from .options import check_choice, check_seconds, option
+
+DrainMode = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HandlerPolicy:
+    """How long a handler may take, and how long it may block everybody else."""
+
+    section: ClassVar[str] = "HANDLER"
+
+    deadline: float | None = option(
+        None,
+        "Seconds a handler may take before it is cancelled, which counts as its failure (see "
+        "`ERRORS`). A synchronous handler cannot be interrupted: it is only reported. `None`: no "
+        "limit.",
+    )
+    stall_after: float | None = option(
+        5.0,
+        "Seconds that a handler may block the event loop, or the thread that all synchronous "
+        "handlers share, before it is named in a record (`handler.stalled`). `None`: nobody "
+        "looks. Only in the setting, not on a class.",
+    )
+
+    def __post_init__(self) -> None:
+        check_seconds(self.section, "deadline", self.deadline, optional=True)
+        check_seconds(self.section, "stall_after", self.stall_after, optional=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainPolicy:
+    """How a process lets go of its clients before it stops. Only in the setting."""
+
+    section: ClassVar[str] = "DRAIN"
+
+    mode: DrainMode = option(
+        "auto",
+        "Whether SIGTERM begins a drain before the server acts on it. `auto`: unless `DEBUG` is "
+        "on or the server reloads by itself. `on`: always. `off`: only `drain()` and "
+        "`manage.py resilient_drain` do.",
+    )
+    duration: float | None = option(
+        None,
+        "Seconds over which the closes are spread. `None`: half a second for each connection, at "
+        "most 25 s in all.",
+    )
+    spread: float | None = option(
+        None,
+        "Seconds over which clients are told to come back. `None`: as long as the closes take.",
+    )
+
+    def __post_init__(self) -> None:
+        check_choice(self.section, "mode", self.mode, get_args(DrainMode))
+        check_seconds(self.section, "duration", self.duration, optional=True)
+        check_seconds(self.section, "spread", self.spread, optional=True)
