@@ -124,11 +124,12 @@ class CoreUplink:
         """Stop reading."""
         self._lines.clear()
         self._channels.clear()
-        readers, self._readers = list(self._readers.values()), {}
-        for reader in readers:
-            reader.cancel()
-        if readers:
-            await asyncio.wait(readers, timeout=1.0)
+        readers, self._readers = set(self._readers.values()), {}
+        for _ in range(3):  # under Python 3.11 a client of Redis can lose a cancellation
+            for reader in readers:
+                reader.cancel()
+            if readers:
+                _, readers = await asyncio.wait(readers, timeout=0.5)
 
     def _read(self, channel: str) -> None:
         queue = self._layer.non_local_name(channel)
