@@ -25,6 +25,16 @@ def check_close_argument(close: object) -> None:
         check_portable_close(close, None)
 
 
+def check_key(key: object, *, wait: bool) -> None:
+    """Refuse a key that is no text, or that would be of no use."""
+    if key is None:
+        return
+    if not isinstance(key, str):
+        raise TypeError(f"key must be a str or None, not {key!r}")
+    if wait:
+        raise ValueError("a key is for frames that wait in the outbox: with wait=False")
+
+
 def build_frame(text_data: str | None, bytes_data: bytes | None) -> dict[str, Any]:
     """The ASGI message for a frame."""
     if text_data is not None:

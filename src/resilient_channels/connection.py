@@ -28,6 +28,7 @@ from .intake import Intake
 from .lifetime import Lifetime
 from .nesting import surrounding
 from .observers import notify
+from .outbox import Line, get_line
 from .refusing import admit
 from .registry import registry
 from .turns import is_in_handler
@@ -50,14 +51,15 @@ class Connection:
         client_message: The server's report that the connection is over, once it came.
         refusal: Why the handshake was refused, if not by the application.
         refusal_code: The close code that goes with it.
+        context: What the application has set by the time that it was connected.
         handling: Type of the message that is being handled.
         is_listening: Whether frames are being read; not while handlers are far behind.
         heartbeat: Set once the handshake is accepted, if this client gets one.
     """
 
     __slots__ = (
-        "_answers", "_context", "_outer", "_settled", "_teardown", "client_message",
-        "consumer_name", "conversation", "departure", "executor", "failure", "gate", "handling",
+        "_answers", "_outer", "_settled", "_teardown", "client_message", "consumer_name",
+        "context", "conversation", "departure", "executor", "failure", "gate", "handling",
         "heartbeat", "id", "intake", "is_listening", "lifetime", "link", "loop", "policies",
         "readers", "refusal", "refusal_code", "scope", "wheel",
     )  # fmt: skip
@@ -96,7 +98,7 @@ class Connection:
         self.handling: str | None = None
         self.is_listening = True
         self._answers: Answers | None = None
-        self._context = copy_context()
+        self.context = copy_context()
         self._settled: asyncio.Future[None] | None = None
         self._teardown: asyncio.Task[None] | None = None
 
@@ -164,7 +166,7 @@ class Connection:
 
     def abandon(self) -> None:
         """The application ignores its cancellation: clean up without it."""
-        self._ensure_teardown(self._context)
+        self._ensure_teardown(self.context)
 
     def _ensure_teardown(self, context: Context) -> asyncio.Task[None]:
         if self._teardown is None:
@@ -190,7 +192,7 @@ class Connection:
         self.intake.finish(discard=discard)
         registry.keep(self.loop.create_task(self.close(code, kind)))
 
-    def _give_up(self, code: int, event: events.ConnectionEvent) -> None:
+    def give_up(self, code: int, event: events.ConnectionEvent) -> None:
         """Nothing will come of waiting for this peer any longer."""
         if self.link.give_up(DisconnectKind.TIMEOUT, code):
             self.departure.begin()
@@ -242,7 +244,11 @@ class Connection:
     def send_timed_out(self, deadline: float) -> None:
         """The server did not take a frame in time: the peer does not read."""
         event = events.SendTimedOut(**self.who, deadline=deadline)
-        self._give_up(CloseCode.SLOW_CONSUMER.value, event)
+        self.give_up(CloseCode.SLOW_CONSUMER.value, event)
+
+    def get_line(self) -> Line:
+        """The line in which frames wait for the server."""
+        return get_line(self)
 
     def last_heard(self) -> float:
         """When the peer last gave a sign of life, on the loop's clock."""
@@ -301,7 +307,7 @@ class Connection:
     def peer_lost(self, silent_for: float, rtt: float | None) -> None:
         """The peer gave no sign of life in time."""
         event = events.HeartbeatLost(**self.who, silent_for=round(silent_for, 3), rtt=rtt)
-        self._give_up(CloseCode.HEARTBEAT_TIMEOUT.value, event)
+        self.give_up(CloseCode.HEARTBEAT_TIMEOUT.value, event)
 
     def tell_step(self, step: str) -> None:
         """At DEBUG a connection tells the story of its end."""

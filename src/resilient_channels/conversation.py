@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import compat
 from .core import events, wire
 from .core.codes import REGISTRY, CloseCode
+from .core.credit import Credit
 from .core.subprotocols import Offer, read_offer
 from .observers import notify
 
@@ -70,13 +72,21 @@ class Conversation:
             marks.add(wire.MARK)
         self._connection.intake.marks = "".join(marks)
         self._connection.intake.sift = self.sift if marks else None
-        self._connection.gate.escapes = self.is_negotiated
+        self._connection.gate.set_protocol(is_ours=self.is_negotiated, credit=self._make_credit())
         if not self.is_negotiated:
             return message, None
         if heartbeat is None:
             return message, wire.encode_hello(self._connection.id, None, None)
         hello = wire.encode_hello(self._connection.id, policy.interval, policy.timeout)
         return message, hello
+
+    def _make_credit(self) -> Credit | None:
+        """For a server that takes whatever it is given: what the client may owe us."""
+        connection = self._connection
+        is_asked = self.is_negotiated and connection.heartbeat is not None
+        if not is_asked or not compat.never_waits(connection.scope):
+            return None
+        return Credit(connection.policies.outbox.bytes)
 
     def opened(self) -> None:
         """The handshake was accepted; what was offered is history."""

@@ -64,6 +64,8 @@ class Departure:
             return
         self.since = self._connection.loop.time()
         self._connection.intake.finish()
+        if self._connection.gate.line is not None:
+            self._connection.gate.line.end()
         if self._is_finished:
             return
         patience = self._timeout * HANDLER_SHARE

@@ -44,12 +44,11 @@ class Driver(Connection):
 
     Attributes:
         was_connected: Whether the consumer was ever given ``websocket.connect``.
-        forwarding: A broadcast's frame that the server does not take at once.
         has_failed: Whether a handler has failed since old database connections were closed.
     """
 
     __slots__ = (
-        "_dispatch", "_failures", "_tasks", "consumer", "forwarding", "has_failed", "layer",
+        "_dispatch", "_failures", "_tasks", "consumer", "has_failed", "layer",
         "traits", "was_connected",
     )  # fmt: skip
 
@@ -67,7 +66,6 @@ class Driver(Connection):
         self.traits = traits
         self.was_connected = False
         self.has_failed = False
-        self.forwarding: asyncio.Task[None] | None = None
         self.layer = LayerSide(self)
         # Made when they are needed: most connections never fail and have no tasks.
         self._failures: FailureHandler | None = None
@@ -149,8 +147,6 @@ class Driver(Connection):
     # --- handling ------------------------------------------------------------------------------
 
     async def _handle(self, message: Message, *, from_layer: bool) -> None:
-        if self.forwarding is not None:
-            await asyncio.wait({self.forwarding})
         if type(message) is Frame:
             await forward(self, message)
             return
@@ -185,16 +181,7 @@ class Driver(Connection):
             current_turn.reset(token)  # a context lives long: nothing of a message is kept in it
             self.handling = None
         if is_connected:
-            self._context = copy_context()
-
-    def forwarded(self, forwarding: asyncio.Task[None]) -> None:
-        """The server has taken the frame, or never will."""
-        self.forwarding = None
-
-    @property
-    def context(self) -> Context:
-        """What ``connect()`` has set."""
-        return self._context
+            self.context = copy_context()
 
     async def _admits(self, event: Message) -> bool:
         """Whether an event of the layer may be dispatched; a few types may not."""

@@ -7,38 +7,38 @@ from asyncio import get_running_loop
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import blocking, compat
+from . import blocking
 from .core import wire
 from .core.codes import CloseCode, check_close_frame
 from .core.disconnects import DisconnectKind
 from .core.link import Link, State
+from .core.outbox import message_size
 from .core.outcomes import SendOutcome
 from .exceptions import ConnectionClosed
 from .turns import current_ticket
+from .writing import Owner as WriterOwner, Writer, close_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from . import compat
+    from .core.credit import Credit
+    from .outbox import Line
     from .wheel import Wheel
 
-FINAL_CLOSE_TIMEOUT = 1.0
-"""Seconds that the close frame for a peer we have given up may block."""
 
-
-class Owner(Protocol):
+class Owner(WriterOwner, Protocol):
     """Whom the gate tells what it learns."""
 
     def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]: ...
     def opened(self) -> None: ...
     def farewell(self, code: int | None, reason: str | None) -> str | None: ...
-    def went_over(self) -> None: ...
     def excuses_sender(self) -> bool: ...
-    def last_heard(self) -> float: ...
     def send_dropped(self) -> None: ...
-    def send_timed_out(self, deadline: float) -> None: ...
+    def get_line(self) -> Line: ...
 
 
-class SendGate:
+class SendGate(Writer):
     """Passes messages to the server while the connection lives, and knows what became of each.
 
     Nothing is written once the connection is over. What a sender learns then depends on who it
@@ -48,42 +48,40 @@ class SendGate:
     Attributes:
         owner: The connection.
         escapes: Whether text that looks like a control frame has to be told from one.
-        is_servers_own: Whether frames go straight to the server, with nothing around its ``send``.
+        is_plain: Whether frames go to the server as they are, and at once: the usual case.
+        line: Who waits for the server to take what came before; ``None``: nobody.
+        credit: How much may be written before the client confirms some of it, if that is asked.
     """
 
     __slots__ = (
-        "_accepting", "_deadline", "_is_aside", "_is_denying", "_link", "_loop", "_send", "_waits",
-        "_wheel", "escapes", "is_servers_own", "owner",
+        "_accepting", "_is_aside", "_is_denying", "credit", "escapes", "is_plain", "line",
     )  # fmt: skip
+
+    owner: Owner
 
     def __init__(
         self, owner: Owner, link: Link, send: compat.Send, wheel: Wheel, deadline: float | None
     ) -> None:
-        self.owner = owner
-        self._link = link
-        self._send = send
-        self._wheel = wheel
-        self._deadline = deadline
-        self._loop = asyncio.get_running_loop()
+        super().__init__(owner, link, send, wheel, deadline)
         self._is_aside = False
         self._is_denying = False
         self._accepting: asyncio.Future[None] | None = None
-        self._waits: tuple[blocking.Patience, ...] = ()
         self.escapes = False
-        self.is_servers_own = compat.is_servers_own(send)
+        self.is_plain = True
+        self.line: Line | None = None
+        self.credit: Credit | None = None
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """The ASGI ``send`` that the consumer gets. May be awaited on any thread's loop."""
         if get_running_loop() is not self._loop:
             await self._hop(message)
         elif message["type"] == "websocket.send" and self._link.state is State.OPEN:
-            if self.escapes:
-                if self._accepting is not None:
-                    await self._wait_for_greeting(message)
+            if not self.is_plain:
+                prepared = self._prepare(message)
+                if prepared is None:
+                    await self._send_in_turn(message)
                     return
-                text = message.get("text")
-                if text and text[0] == wire.MARK:
-                    message = {**message, "text": wire.MARK + text}
+                message = prepared
             # What _write does, on the spot: this is where every frame passes.
             steps: Any = self._send(message)
             if type(steps) is not CoroutineType:
@@ -104,18 +102,12 @@ class SendGate:
         else:
             await self._pass_lifecycle(message)
 
-    async def say(self, text: str) -> SendOutcome:
-        """Write a text frame of our own, if the connection is open. Not counted as sent."""
-        if self._link.state is not State.OPEN:
-            return SendOutcome.CLOSED
-        return await self._write({"type": "websocket.send", "text": text})
-
-    def begin(self, message: Mapping[str, Any]) -> tuple[blocking.Steps, Any] | None:
-        """Hand *message* to the server up to its first wait; ``None`` if there was none.
-
-        What is returned is for :meth:`finish`, what is raised for :meth:`judge`.
-        """
-        return blocking.begin(self._send(message))
+    def set_protocol(self, *, is_ours: bool, credit: Credit | None) -> None:
+        """Whether the client speaks the wire protocol, and what it has to confirm."""
+        self.escapes = is_ours
+        self.credit = credit
+        if is_ours:
+            self.is_plain = False
 
     async def close(self, code: int | None, kind: DisconnectKind) -> None:
         """Close for a reason of our own. Waits for the server at most the send deadline."""
@@ -125,15 +117,7 @@ class SendGate:
             farewell = self.owner.farewell(code, "") if says_bye else None
             if farewell is not None:
                 await self._write({"type": "websocket.send", "text": farewell})
-            await self._write(_close_frame(code))
-
-    async def close_abandoned(self, code: int) -> None:
-        """Try to tell a peer that was given up. Bounded, and fails in silence."""
-        try:
-            async with asyncio.timeout(FINAL_CLOSE_TIMEOUT):
-                await self._send(_close_frame(code))
-        except Exception:  # noqa: BLE001  # servers raise five different classes here
-            return
+            await self._write(close_frame(code))
 
     async def deny(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Refuse the handshake with an HTTP response of our own (ASGI denial response)."""
@@ -145,7 +129,7 @@ class SendGate:
     async def deny_plainly(self) -> None:
         """Refuse the handshake in the only way that every server knows: HTTP 403."""
         if self._refuse(CloseCode.ABNORMAL):
-            await self._write(_close_frame(None))
+            await self._write(close_frame(None))
 
     async def accept_to_close(
         self, accept: Mapping[str, Any], texts: Sequence[str], code: int
@@ -157,18 +141,13 @@ class SendGate:
                 if outcome is SendOutcome.SENT:
                     outcome = await self._write({"type": "websocket.send", "text": text})
             if outcome is SendOutcome.SENT:
-                await self._write(_close_frame(code))
+                await self._write(close_frame(code))
 
     def _refuse(self, code: int) -> bool:
         if not self._link.close(code, "", DisconnectKind.ERROR):
             return False
         self.owner.went_over()
         return True
-
-    def release(self) -> None:
-        """The peer was given up: whoever waits for it to take a frame need not wait any longer."""
-        for patience in self._waits:
-            patience.end()
 
     def step_aside(self) -> None:
         """Pass everything on as it is: somebody further inside has a gate of its own."""
@@ -233,9 +212,51 @@ class SendGate:
             await asyncio.wait({self._accepting})
         await self.send(message)
 
+    # --- frames that may have to wait ------------------------------------------------------
+
+    def _prepare(self, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The frame as it is written; ``None`` if it cannot be written at once."""
+        if self._accepting is not None or self.line is not None:
+            return None
+        ticket = current_ticket.get()
+        if ticket is not None and not (ticket.waits or ticket.is_over):
+            return None
+        if self.credit is not None and not self.credit.spend(message_size(message)):
+            return None
+        return self.escape(message) if self.escapes else message
+
+    def escape(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The frame such that nobody takes it for a control frame."""
+        text = message.get("text")
+        return {**message, "text": wire.MARK + text} if text and text[0] == wire.MARK else message
+
+    async def _send_in_turn(self, message: Mapping[str, Any]) -> None:
+        if self._accepting is not None:
+            await self._wait_for_greeting(message)
+            return
+        frame = self.escape(message) if self.escapes else message
+        line = self.line or self.owner.get_line()
+        ticket = current_ticket.get()
+        if ticket is not None and not (ticket.waits or ticket.is_over):
+            ticket.note(line.offer(frame, ticket.key))
+            # Whoever sends without end must let the server write.
+            await asyncio.sleep(0)
+            return
+        async with line.turn(message_size(frame)):
+            outcome = SendOutcome.CLOSED
+            if self._link.state is State.OPEN:
+                outcome = await self._write(frame)
+        if outcome is SendOutcome.SENT:
+            self._link.sent += 1
+        else:
+            await self._tell(outcome)
+
     async def _pass_close(self, message: Mapping[str, Any]) -> None:
         # Closing what is closed, or a peer that has gone, is what the caller wanted anyway.
         outcome = SendOutcome.CLOSED
+        if self.line is not None and self._link.state is State.OPEN:
+            check_close_frame(message.get("code"), message.get("reason"))
+            await self.line.wait_until_written()
         if not self._link.is_over:
             code, reason = message.get("code"), message.get("reason")
             farewell = None
@@ -256,49 +277,6 @@ class SendGate:
                 raise
             self.owner.went_over()
         _report(outcome)
-
-    # --- writing -----------------------------------------------------------------------------
-
-    async def _write(self, message: Mapping[str, Any]) -> SendOutcome:
-        """Hand *message* to the server, within the deadline."""
-        try:
-            waiting = self.begin(message)
-        except Exception as error:  # noqa: BLE001  # sorted there
-            return self.judge(error)
-        return SendOutcome.SENT if waiting is None else await self.finish(*waiting)
-
-    async def finish(self, steps: blocking.Steps, wait: Any) -> SendOutcome:
-        """Wait for a server that does not take a message at once."""
-        patience = None
-        if self._deadline is not None:
-            patience = blocking.Patience(self._wheel, self._deadline, self.owner.last_heard)
-            self._waits = (*self._waits, patience)
-        try:
-            await blocking.finish(steps, wait)
-        except asyncio.CancelledError:
-            if patience is None or not patience.ran_out():
-                raise
-            self._forget(patience)
-            self.owner.send_timed_out(patience.seconds)
-            return SendOutcome.TIMED_OUT
-        except Exception as error:  # noqa: BLE001  # sorted there
-            return self.judge(error)
-        finally:
-            if patience is not None:
-                patience.cancel()
-                self._forget(patience)
-        return SendOutcome.SENT
-
-    def _forget(self, patience: blocking.Patience) -> None:
-        self._waits = tuple(other for other in self._waits if other is not patience)
-
-    def judge(self, error: Exception) -> SendOutcome:
-        """The server refused a message: because the peer is gone, or for a reason of its own."""
-        if not compat.says_gone(error):
-            raise error
-        if self._link.peer_left():
-            self.owner.went_over()
-        return SendOutcome.CLOSED
 
     async def _tell(self, outcome: SendOutcome) -> None:
         """Let the sender know that its message was not written."""
@@ -321,8 +299,3 @@ def find_owner(send: object) -> Any:
     """The connection whose gate *send* already passes: two consumers, or a middleware of ours."""
     gate = getattr(send, "__self__", None)
     return gate.owner if isinstance(gate, SendGate) else None
-
-
-def _close_frame(code: int | None) -> dict[str, Any]:
-    frame: dict[str, Any] = {"type": "websocket.close"}
-    return frame if code is None else {**frame, "code": int(code)}

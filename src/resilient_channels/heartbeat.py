@@ -74,7 +74,10 @@ class Heartbeat:
 
     def answered(self, nonce: wire.Nonce) -> bool:
         """The peer answered the ping with that nonce; false if nobody asked."""
-        return self._liveness.answered(nonce, self._connection.loop.time())
+        was_asked = self._liveness.answered(nonce, self._connection.loop.time())
+        if was_asked and isinstance(nonce, int):
+            self._confirm(nonce)
+        return was_asked
 
     def answered_latest(self) -> None:
         """The peer sent what is awaited."""
@@ -82,25 +85,43 @@ class Heartbeat:
             self._has_answered = True
         if self._ping is None:
             self.awaited = None  # the same again was not asked for
+            self._confirm(None)
+
+    def ask(self) -> None:
+        """Ask for a sign of life now, not at the next beat: it also confirms what came before."""
+        if self._connection.link.state is State.OPEN:
+            self._expect_answer()
+
+    def _confirm(self, nonce: int | None) -> None:
+        gate = self._connection.gate
+        if gate.credit is not None:
+            gate.credit.answered(nonce)
+            if gate.line is not None:
+                gate.line.confirmed()
 
     def _beat(self) -> None:
         connection = self._connection
         if connection.link.state is not State.OPEN:
             return
-        wheel, liveness = connection.wheel, self._liveness
+        self._expect_answer()
+        self._beat_timer = connection.wheel.after(self._liveness.next_delay(random()), self._beat)
+
+    def _expect_answer(self) -> None:
+        connection, liveness = self._connection, self._liveness
         now, rtt = connection.loop.time(), liveness.rtt
-        liveness.expect(now, wheel.stalled, connection.intake.last_heard)
+        liveness.expect(now, connection.wheel.stalled, connection.intake.last_heard)
         # One ping at a time: if the last one could not be written yet, the peer does not read.
         if self._sending is None:
             nonce = liveness.ping(now)
             text = self._ping
             if text is None:
                 text, self.awaited = wire.encode_ping(nonce, rtt), wire.expected_pong(nonce)
+                if connection.gate.credit is not None:
+                    connection.gate.credit.asked(nonce)
             sending = compat.start_eagerly(connection.loop, self._send(text))
             self._sending = None if sending.done() else sending
-        self._beat_timer = wheel.after(liveness.next_delay(random()), self._beat)
         if self._check_timer is None:
-            self._check_timer = wheel.after(liveness.timeout, self._check)
+            self._check_timer = connection.wheel.after(liveness.timeout, self._check)
 
     async def _send(self, text: str) -> None:
         try:

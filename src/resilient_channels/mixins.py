@@ -10,7 +10,7 @@ from asgiref.sync import markcoroutinefunction
 from channels.consumer import AsyncConsumer
 
 from . import compat
-from .arguments import build_frame, check_close_argument, check_frame
+from .arguments import build_frame, check_close_argument, check_frame, check_key
 from .conf import ATTRIBUTE, find_problems, get_policies
 from .core.codes import check_portable_close
 from .driver import Driver
@@ -21,8 +21,10 @@ from .turns import collect_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from .core.outcomes import SendOutcome
+    from .turns import Ticket
 
 
 _UNSET = object()
@@ -89,6 +91,12 @@ class _Mixin:
     def resilient(self) -> Handle:
         """The handle on this connection."""
         return Handle(self._resilient_driver)
+
+    def _collect(self, *, wait: bool, key: str | None) -> AbstractContextManager[Ticket]:
+        check_key(key, wait=wait)
+        if not wait and self._resilient_driver is not None:
+            self._resilient_driver.gate.is_plain = False  # from now on it looks at who sends
+        return collect_outcome(waits=wait, key=key)
 
     # Returns a coroutine instead of being one: a connection keeps it as long as it lives.
     @markcoroutinefunction
@@ -159,7 +167,13 @@ class AsyncResilientMixin(_Mixin):
     """
 
     async def safe_send(
-        self, text_data: str | None = None, bytes_data: bytes | None = None, close: Any = False
+        self,
+        text_data: str | None = None,
+        bytes_data: bytes | None = None,
+        close: Any = False,
+        *,
+        wait: bool = True,
+        key: str | None = None,
     ) -> SendOutcome:
         """Send a frame, and say what became of it.
 
@@ -170,13 +184,18 @@ class AsyncResilientMixin(_Mixin):
             text_data: The text of a text frame.
             bytes_data: The content of a binary frame.
             close: Close afterwards: ``True``, or a close code.
+            wait: Wait until the server takes the frame. If not, a frame that it does not take at
+                once is ``QUEUED``, within the bounds of ``OUTBOX``; or ``DROPPED``, or the client
+                is given up (``CLOSED``), as ``OUTBOX.overflow`` has it.
+            key: Without *wait* and with ``OUTBOX.overflow = "coalesce"``: a frame that is queued
+                under the same key is replaced by this one.
 
         Raises:
             TypeError, ValueError: A bad argument.
         """
         check_frame(text_data, bytes_data)
         check_close_argument(close)
-        with collect_outcome() as ticket:
+        with self._collect(wait=wait, key=key) as ticket:
             if compat.is_bare(self):
                 await self.send(build_frame(text_data, bytes_data))  # type: ignore[attr-defined]
             else:
@@ -185,7 +204,9 @@ class AsyncResilientMixin(_Mixin):
                 )
         return ticket.outcome
 
-    async def safe_send_json(self, content: Any, close: Any = False) -> SendOutcome:
+    async def safe_send_json(
+        self, content: Any, close: Any = False, *, wait: bool = True, key: str | None = None
+    ) -> SendOutcome:
         """As :meth:`safe_send`, by way of ``send_json()`` and its encoder.
 
         Raises:
@@ -193,7 +214,7 @@ class AsyncResilientMixin(_Mixin):
         """
         check_close_argument(close)
         send_json = _get_send_json(self)
-        with collect_outcome() as ticket:
+        with self._collect(wait=wait, key=key) as ticket:
             await send_json(content, close=close)
         return ticket.outcome
 
@@ -219,7 +240,13 @@ class ResilientMixin(_Mixin):
     """
 
     def safe_send(
-        self, text_data: str | None = None, bytes_data: bytes | None = None, close: Any = False
+        self,
+        text_data: str | None = None,
+        bytes_data: bytes | None = None,
+        close: Any = False,
+        *,
+        wait: bool = True,
+        key: str | None = None,
     ) -> SendOutcome:
         """Send a frame, and say what became of it.
 
@@ -230,13 +257,18 @@ class ResilientMixin(_Mixin):
             text_data: The text of a text frame.
             bytes_data: The content of a binary frame.
             close: Close afterwards: ``True``, or a close code.
+            wait: Wait until the server takes the frame. If not, a frame that it does not take at
+                once is ``QUEUED``, within the bounds of ``OUTBOX``; or ``DROPPED``, or the client
+                is given up (``CLOSED``), as ``OUTBOX.overflow`` has it.
+            key: Without *wait* and with ``OUTBOX.overflow = "coalesce"``: a frame that is queued
+                under the same key is replaced by this one.
 
         Raises:
             TypeError, ValueError: A bad argument.
         """
         check_frame(text_data, bytes_data)
         check_close_argument(close)
-        with collect_outcome() as ticket:
+        with self._collect(wait=wait, key=key) as ticket:
             if compat.is_bare(self):
                 self.send(build_frame(text_data, bytes_data))  # type: ignore[attr-defined]
             else:
@@ -245,7 +277,9 @@ class ResilientMixin(_Mixin):
                 )
         return ticket.outcome
 
-    def safe_send_json(self, content: Any, close: Any = False) -> SendOutcome:
+    def safe_send_json(
+        self, content: Any, close: Any = False, *, wait: bool = True, key: str | None = None
+    ) -> SendOutcome:
         """As :meth:`safe_send`, by way of ``send_json()`` and its encoder.
 
         Raises:
@@ -253,7 +287,7 @@ class ResilientMixin(_Mixin):
         """
         check_close_argument(close)
         send_json = _get_send_json(self)
-        with collect_outcome() as ticket:
+        with self._collect(wait=wait, key=key) as ticket:
             send_json(content, close=close)
         return ticket.outcome
 

@@ -56,7 +56,7 @@ async def safe_group_send(
 
 
 async def broadcast(
-    group: str, payload: object, *, type: str, alias: str = DEFAULT_ALIAS
+    group: str, payload: object, *, type: str, key: str | None = None, alias: str = DEFAULT_ALIAS
 ) -> SendOutcome:
     """Send *payload* to the clients of a whole group, encoded once and not once for each.
 
@@ -74,6 +74,8 @@ async def broadcast(
         group: The group's name.
         payload: What can be put into JSON (and into the layer's own format).
         type: The type of the ordinary event.
+        key: With ``OUTBOX.overflow = "coalesce"``: a frame that still waits for a client under the
+            same key is replaced by this one.
         alias: Which of ``CHANNEL_LAYERS``.
 
     Returns:
@@ -85,7 +87,7 @@ async def broadcast(
             cannot be encoded.
     """
     layer = get_layer(alias)
-    event = make_broadcast(type, payload)
+    event = make_broadcast(type, payload, key)
     encode(event)  # or raise here, and not where it arrives
     if not isinstance(layer, ResilientChannelLayer):
         return await _send(layer, alias, group, without_mark(event))

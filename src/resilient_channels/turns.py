@@ -27,11 +27,17 @@ class Ticket:
     """Collects the outcomes of the sends made within one ``safe_send``.
 
     As with a turn, a task that was started inside still holds it afterwards.
+
+    Attributes:
+        waits: Whether the sender waits for the server; if not, its frames may wait without it.
+        key: What such frames have in common with others that they may replace.
     """
 
-    __slots__ = ("is_over", "outcome")
+    __slots__ = ("is_over", "key", "outcome", "waits")
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool = True, key: str | None = None) -> None:
+        self.waits = waits
+        self.key = key
         self.is_over = False
         self.outcome = SendOutcome.SENT
 
@@ -79,9 +85,9 @@ def handler_turn() -> Iterator[None]:
 
 
 @contextmanager
-def collect_outcome() -> Iterator[Ticket]:
+def collect_outcome(*, waits: bool = True, key: str | None = None) -> Iterator[Ticket]:
     """Have sends inside reported instead of raised."""
-    ticket = Ticket()
+    ticket = Ticket(waits=waits, key=key)
     token = current_ticket.set(ticket)
     try:
         yield ticket

@@ -18,6 +18,7 @@ PUBLISHED = {
     "loop.stalled": "WARNING",
     "send.dropped": "DEBUG",
     "send.timeout": "INFO",
+    "outbox.overflow": "INFO",
     "inbox.full": "WARNING",
     "input.rejected": "WARNING",
     "handler.error": "ERROR",

@@ -25,8 +25,28 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "LIFETIME": {"idle_timeout": None, "max_age": None},
     "SEND": {"deadline": 30.0},
+    "OUTBOX": {
+        "messages": 1000,
+        "bytes": 1_048_576,
+        "overflow": "close",
+        "process_bytes": 268_435_456,
+    },
     "INBOX": {"frames": 8, "bytes": 262_144, "warn_after": 30.0, "close_after": 300.0},
+    "LIMITS": {
+        "message_bytes": None,
+        "json_depth": None,
+        "rate": None,
+        "burst": None,
+        "groups": None,
+        "connections_per_user": None,
+        "connections_per_address": None,
+        "when_full": "refuse",
+        "new_per_second": None,
+        "new_burst": None,
+        "trusted_proxies": (),
+    },
     "HANDSHAKE": {"timeout": 30.0},
+    "HANDLER": {"deadline": None, "stall_after": 5.0},
     "ERRORS": {
         "mode": "isolate",
         "budget": 5,
@@ -35,6 +55,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "error_reply": None,
     },
     "LAYER": {"deadline": 5.0, "probe": 5.0, "hold": None, "pending": 1000},
+    "DRAIN": {"mode": "auto", "duration": None, "spread": None},
     "TEARDOWN": {"timeout": 8.0},
 }
 
@@ -55,12 +76,29 @@ SECONDS_OR_OFF = [
     ("INBOX", "close_after"),
     ("HANDSHAKE", "timeout"),
     ("LAYER", "hold"),
+    ("HANDLER", "deadline"),
+    ("HANDLER", "stall_after"),
+    ("DRAIN", "duration"),
+    ("DRAIN", "spread"),
 ]
+RATES_OR_OFF = [("LIMITS", "rate"), ("LIMITS", "new_per_second")]
 COUNTS = [
     ("INBOX", "frames", 1),
     ("INBOX", "bytes", 1),
     ("ERRORS", "budget", 0),
     ("LAYER", "pending", 0),
+    ("OUTBOX", "messages", 1),
+    ("OUTBOX", "bytes", 1),
+    ("OUTBOX", "process_bytes", 1),
+]
+COUNTS_OR_OFF = [
+    ("LIMITS", "message_bytes"),
+    ("LIMITS", "json_depth"),
+    ("LIMITS", "burst"),
+    ("LIMITS", "groups"),
+    ("LIMITS", "connections_per_user"),
+    ("LIMITS", "connections_per_address"),
+    ("LIMITS", "new_burst"),
 ]
 TEXTS = [
     ("HEARTBEAT", "ping"),
@@ -71,6 +109,9 @@ TEXTS = [
 CHOICES = {
     ("HEARTBEAT", "mode"): ("auto", "always", "off"),
     ("ERRORS", "mode"): ("isolate", "close", "raise"),
+    ("OUTBOX", "overflow"): ("close", "drop_oldest", "drop_newest", "coalesce"),
+    ("LIMITS", "when_full"): ("refuse", "newest_wins"),
+    ("DRAIN", "mode"): ("auto", "on", "off"),
 }
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -127,7 +168,8 @@ def test_options_cannot_be_changed():
 
 
 def test_this_file_knows_every_option():
-    tested = {*SECONDS, *SECONDS_OR_OFF, *TEXTS, *CHOICES, ("HEARTBEAT", "reply")}
+    tested = {*SECONDS, *SECONDS_OR_OFF, *RATES_OR_OFF, *COUNTS_OR_OFF, *TEXTS, *CHOICES}
+    tested |= {("HEARTBEAT", "reply"), ("LIMITS", "trusted_proxies")}
     tested |= {(section, option) for section, option, _ in COUNTS}
 
     assert tested == {(section, option) for section in SECTIONS for option in option_names(section)}
@@ -193,6 +235,31 @@ def test_one_below_the_least_is_refused(section: str, option: str, least: int):
     assert refusal(section, option, least - 1).endswith(f"not {least - 1}")
 
 
+@pytest.mark.parametrize(("section", "option"), COUNTS_OR_OFF)
+def test_some_counts_can_be_switched_off_and_none_can_be_zero(section: str, option: str):
+    assert getattr(build_section(section, {option: None}), option) is None
+    assert getattr(build_section(section, {option: 1}), option) == 1
+
+    sentence = refusal(section, option, 0)
+
+    assert sentence == f"{section}.{option} must be a whole number >= 1 or None (off), not 0"
+
+
+@pytest.mark.parametrize(("section", "option"), RATES_OR_OFF)
+@pytest.mark.parametrize("value", [None, 0.1, 1, 50])
+def test_a_rate_is_any_positive_number_or_none(section: str, option: str, value: float | None):
+    assert getattr(build_section(section, {option: value}), option) == value
+
+
+@pytest.mark.parametrize(("section", "option"), RATES_OR_OFF)
+@pytest.mark.parametrize("value", [0, -1, NAN, INFINITY, True, "5", [5]])
+def test_an_impossible_rate_is_refused(section: str, option: str, value: object):
+    sentence = refusal(section, option, value)
+
+    allowed = "a positive number per second or None (off)"
+    assert sentence == f"{section}.{option} must be {allowed}, not {value!r}"
+
+
 # --- the rest --------------------------------------------------------------------------------
 
 
@@ -205,7 +272,7 @@ def test_each_of_the_choices_can_be_made(section: str, option: str, choice: str)
 
 
 @pytest.mark.parametrize(("section", "option"), CHOICES)
-@pytest.mark.parametrize("value", ["", "Off", "Isolate", "on", None, True, 1, ["raise"], {}])
+@pytest.mark.parametrize("value", ["", "Off", "Isolate", "never", None, True, 1, ["raise"], {}])
 def test_any_other_choice_is_refused_with_what_there_is(section: str, option: str, value: object):
     sentence = refusal(section, option, value)
 

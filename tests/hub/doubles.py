@@ -33,7 +33,7 @@ class Box:
         self.events.append(event)
         return True
 
-    def put_frame(self, text: str, event: Any) -> bool:
+    def put_frame(self, text: str, event: Any, key: str | None = None) -> bool:
         if len(self.frames) >= self.room:
             return False
         self.frames.append(text)

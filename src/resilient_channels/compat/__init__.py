@@ -43,6 +43,7 @@ from .layers import (
 from .servers import (
     _GONE_BY_NAME as _GONE_BY_NAME,
     is_servers_own as is_servers_own,
+    never_waits as never_waits,
     offers_denial_response as offers_denial_response,
     read_dialect as read_dialect,
     says_gone as says_gone,

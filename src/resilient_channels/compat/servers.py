@@ -58,3 +58,8 @@ def read_dialect(scope: Mapping[str, Any]) -> ServerDialect:
 def offers_denial_response(scope: Mapping[str, Any]) -> bool:
     """Whether a handshake can be refused with an HTTP response of one's own."""
     return "websocket.http.response" in (scope.get("extensions") or {})
+
+
+def never_waits(scope: Mapping[str, Any]) -> bool:
+    """Whether the server's ``send`` takes whatever it is given, read or not: Daphne's."""
+    return read_dialect(scope) is ServerDialect.TELLS_LOSS_BY_1006

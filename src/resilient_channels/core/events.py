@@ -29,6 +29,7 @@ from .layer_events import (
     LayerUp as LayerUp,
     NotifyFailed as NotifyFailed,
 )
+from .outbox_events import OutboxOverflow as OutboxOverflow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,7 +245,7 @@ class TeardownFailed(ConnectionEvent):
 EVENTS: tuple[type[Event], ...] = (
     ConnectionOpened, ConnectionRefused, ConnectionClosed, ConnectionStep,
     HeartbeatLost, ControlIgnored, LoopStalled,
-    SendDropped, SendTimedOut,
+    SendDropped, SendTimedOut, OutboxOverflow,
     InboxFull, InputRejected, HandlerFailed, HandlerCutOff, EventUnhandled, TaskFailed,
     TeardownFailed,
     LayerDown, LayerUp, LayerMembershipLost, LayerJoinFailed, LayerCallFailed, LayerOverflow,

@@ -15,14 +15,24 @@ Whoever does not know it finds an ordinary event: a type and a payload.
 """
 
 
-def make_broadcast(kind: str, payload: object) -> dict[str, Any]:
-    """The event that says: send *payload*; or handle it, if you do not know how."""
-    return {"type": kind, "payload": payload, MARK: True}
+def make_broadcast(kind: str, payload: object, key: str | None = None) -> dict[str, Any]:
+    """The event that says: send *payload*; or handle it, if you do not know how.
+
+    Args:
+        key: What its frame has in common with those that it may replace.
+    """
+    return {"type": kind, "payload": payload, MARK: True if key is None else key}
 
 
 def is_broadcast(event: Mapping[str, Any]) -> bool:
     """Whether members may be given a finished frame instead of *event*."""
     return MARK in event
+
+
+def read_key(event: Mapping[str, Any]) -> str | None:
+    """The key of a broadcast's frame, if it was given one."""
+    key = event[MARK]
+    return key if isinstance(key, str) else None
 
 
 def without_mark(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,4 +54,14 @@ def check_event(event: object) -> None:
 
 
 class Frame(dict[str, Any]):
-    """A message to the client, on its way through the queue of events."""
+    """A message to the client, on its way through the queue of events.
+
+    Attributes:
+        key: What it has in common with frames that it may replace.
+    """
+
+    __slots__ = ("key",)
+
+    def __init__(self, message: Mapping[str, Any], key: str | None) -> None:
+        super().__init__(message)
+        self.key = key

@@ -55,7 +55,7 @@ class Control:
 
     is_idle = False
 
-    def put_frame(self, text: str, event: Mapping[str, Any]) -> bool:
+    def put_frame(self, text: str, event: Mapping[str, Any], key: str | None = None) -> bool:
         """Nobody broadcasts here."""
         return True
 

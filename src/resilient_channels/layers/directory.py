@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core import events
-from ..core.frames import encode, is_broadcast, without_mark
+from ..core.frames import encode, is_broadcast, read_key, without_mark
 from ..observers import notify
 from .mailbox import Mailbox
 
@@ -45,7 +45,7 @@ class Box(Protocol):
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None: ...
     def put(self, event: Event, /) -> bool: ...
-    def put_frame(self, text: str, event: Event, /) -> bool: ...
+    def put_frame(self, text: str, event: Event, key: str | None = None, /) -> bool: ...
     async def get(self) -> Event: ...
     def is_unused(self, seconds: float, /) -> bool: ...
     @property
@@ -148,11 +148,11 @@ class Directory:
 
     async def fan_out_to(self, boxes: tuple[Box, ...], event: Event) -> None:
         """Give each of *boxes* a copy of *event*."""
-        text, event = _read(event)
+        text, event, key = _read(event)
         for start in range(0, len(boxes), AT_ONCE):
             if start:
                 await asyncio.sleep(0)
-            self._hand_out(boxes[start : start + AT_ONCE], text, event)
+            self._hand_out(boxes[start : start + AT_ONCE], text, event, key)
 
     def put(self, box: Box, event: Event) -> None:
         """Give *event* to one."""
@@ -163,24 +163,27 @@ class Directory:
         if not box.is_unused(DESERTED):
             self._losses.note(box)
 
-    def _hand_out(self, boxes: tuple[Box, ...], text: str | None, event: Event) -> None:
+    def _hand_out(
+        self, boxes: tuple[Box, ...], text: str | None, event: Event, key: str | None
+    ) -> None:
         here = asyncio._get_running_loop()
         for box in boxes:
             loop = box.loop
             if loop is not None and loop is not here:
-                _call_there(loop, self._hand_out, (box,), text, event)
-            elif not (box.put(dict(event)) if text is None else box.put_frame(text, event)):
+                _call_there(loop, self._hand_out, (box,), text, event, key)
+            elif not (box.put(dict(event)) if text is None else box.put_frame(text, event, key)):
                 self._lose(box)
 
 
-def _read(event: Event) -> tuple[str | None, Event]:
-    """The text of a broadcast's frame, made once for all members; and the ordinary event."""
+def _read(event: Event) -> tuple[str | None, Event, str | None]:
+    """The text of a broadcast's frame, made once for all members; the ordinary event; the key."""
     if not is_broadcast(event):
-        return None, event
+        return None, event, None
+    key = read_key(event)
     event, text = without_mark(event), None
     with suppress(KeyError, TypeError, ValueError):  # somebody else's idea of a broadcast
         text = encode(event)
-    return text, event
+    return text, event, key
 
 
 def put_to(box: Box, event: Event) -> bool:

@@ -97,9 +97,9 @@ class HubClient(PatientClient):
         """Queue an event for the consumer; false if there is no room."""
         return self._consumer.offer_event(event, self._capacity)
 
-    def put_frame(self, text: str, event: Event) -> bool:
+    def put_frame(self, text: str, event: Event, key: str | None = None) -> bool:
         """Queue a finished frame, or *event* for a consumer that wants to make its own."""
-        return self._consumer.offer_frame(text, event, self._capacity)
+        return self._consumer.offer_frame(text, event, key, self._capacity)
 
     async def get(self) -> Event:
         """The next event, for a consumer that asks for it itself."""

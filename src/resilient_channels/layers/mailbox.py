@@ -52,7 +52,7 @@ class Mailbox:
         self._wake_one()
         return True
 
-    def put_frame(self, text: str, event: Mapping[str, Any]) -> bool:
+    def put_frame(self, text: str, event: Mapping[str, Any], key: str | None = None) -> bool:
         """Whoever receives from here knows nothing of finished frames."""
         return self.put(dict(event))
 

@@ -103,16 +103,18 @@ class LayerSide:
         """Queue an event that a hub has for the consumer; false if there is no room."""
         return self._driver.intake.offer_event(event, capacity)
 
-    def offer_frame(self, text: str, event: Mapping[str, Any], capacity: int) -> bool:
+    def offer_frame(
+        self, text: str, event: Mapping[str, Any], key: str | None, capacity: int
+    ) -> bool:
         """Queue a finished frame, or *event* for a consumer that makes its own."""
         driver = self._driver
         if not driver.traits.takes_frames:
             return driver.intake.offer_event(dict(event), capacity)
         frame = {"type": "websocket.send", "text": text}
         if can_push(driver):
-            push(driver, frame)
+            push(driver, frame, key)
             return True
-        return driver.intake.offer_event(Frame(frame), capacity)
+        return driver.intake.offer_event(Frame(frame, key), capacity)
 
     def layer_event(self, event: Mapping[str, Any]) -> None:
         """An outage began or ended: tell a consumer that has a handler for it."""

@@ -1,0 +1,313 @@
+"""The line before a server that does not take frames as fast as they come.
+
+Broadcasts and ``safe_send(wait=False)`` leave their frames here and go on; whoever does wait for
+the server stands in the same line, so that order is kept among all. Heartbeats and the answers to
+a client's pings do not stand in line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from . import compat
+from .core import events
+from .core.codes import CloseCode
+from .core.link import State
+from .core.outbox import Outbox, Put, message_size
+from .core.outcomes import SendOutcome
+from .observers import notify
+from .queueing import Turn, pool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from . import blocking
+    from .connection import Connection
+    from .core.credit import Credit
+    from .wheel import Deadline
+
+REPORT_AFTER, REPORT_EVERY = 1.0, 10.0
+"""Seconds from the first dropped frame to the record about it, and between two of those."""
+
+
+class Line:
+    """The line of one connection; there only while somebody stands in it.
+
+    Attributes:
+        size: Bytes of the frames that wait.
+    """
+
+    __slots__ = (
+        "_box", "_confirmed", "_connection", "_dropped", "_policy", "_report_timer", "_writer",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._policy = connection.policies.outbox
+        self._box = Outbox(self._policy)
+        self._writer: asyncio.Task[None] | None = None
+        self._confirmed: asyncio.Future[None] | None = None
+        self._dropped = 0
+        self._report_timer: Deadline | None = None
+
+    @property
+    def size(self) -> int:
+        return self._box.size
+
+    # --- those who do not wait -----------------------------------------------------------------
+
+    def offer(self, message: Mapping[str, Any], key: str | None = None) -> SendOutcome:
+        """Write a frame, or let it wait. Returns at once."""
+        connection = self._connection
+        if connection.link.state is not State.OPEN:
+            connection.link.unsent += 1
+            return SendOutcome.CLOSED
+        gate = connection.gate
+        if self._writer is None and gate.is_servers_own and _may_write(connection, message):
+            try:
+                waiting = gate.begin(message)
+            except Exception as error:  # noqa: BLE001  # sorted there
+                return self._count(_judge(connection, error))
+            if waiting is None:
+                self._retire()  # it may have been made for this frame
+                return self._count(SendOutcome.SENT)
+            self.go_on(waiting)
+            return SendOutcome.QUEUED
+        return self._put(message, key)
+
+    def _put(self, message: Mapping[str, Any], key: str | None) -> SendOutcome:
+        box, link = self._box, self._connection.link
+        dropped, before = box.dropped, box.size
+        put = box.put(message, message_size(message), key)
+        if put is Put.OVERFLOWED:
+            link.unsent += 1
+            self.overflow()
+            return SendOutcome.CLOSED
+        if box.dropped > dropped:
+            self._lose(box.dropped - dropped)
+        pool.change(self, box.size - before, self._policy.process_bytes)
+        if link.state is not State.OPEN:  # of all lines this was the longest
+            return SendOutcome.CLOSED
+        if put is Put.DROPPED:
+            return SendOutcome.DROPPED
+        self._start()
+        return SendOutcome.SENT if self._writer is None else SendOutcome.QUEUED
+
+    def go_on(self, waiting: tuple[blocking.Steps, Any]) -> None:
+        """Finish what :meth:`SendGate.begin` has begun, and then write what waits."""
+        self._keep(self._connection.loop.create_task(self._write_all(waiting)))
+
+    def follow(self, writing: asyncio.Task[None]) -> None:
+        """Write what waits when *writing* is done."""
+        self._keep(self._connection.loop.create_task(self._write_all(after=writing)))
+
+    # --- those who do --------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """Inside it is the caller's turn to write a frame of *size*.
+
+        Or the connection is over: then nobody needs to wait any longer.
+        """
+        turn = Turn(self._connection.loop)
+        self._box.put_turn(turn, size)
+        self._start()
+        try:
+            await turn.begun
+            yield
+        finally:
+            turn.end()
+
+    async def wait_until_written(self) -> None:
+        """Wait until everything that waits now was written, or never will be."""
+        async with self.turn(0):
+            return
+
+    def confirmed(self) -> None:
+        """The client has confirmed something."""
+        if self._confirmed is not None and not self._confirmed.done():
+            self._confirmed.set_result(None)
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._writer is None:
+            connection = self._connection
+            self._keep(compat.start_eagerly(connection.loop, self._write_all(), connection.context))
+
+    def _keep(self, writer: asyncio.Task[None]) -> None:
+        if writer.done():
+            self._retire()
+        else:
+            self._writer = writer
+            self._connection.end_with(writer)
+            writer.add_done_callback(self._finished)
+
+    async def _write_all(
+        self,
+        waiting: tuple[blocking.Steps, Any] | None = None,
+        after: asyncio.Task[None] | None = None,
+    ) -> None:
+        connection, box = self._connection, self._box
+        if waiting is not None:
+            try:
+                self._count(await connection.gate.finish(*waiting))
+            except Exception as error:  # noqa: BLE001  # sorted there
+                self._count(_judge(connection, error))
+        elif after is not None:
+            await asyncio.wait({after})
+        while (item := box.get()) is not None:
+            if not item.is_turn:
+                pool.change(self, -item.size)
+            await self._wait_for_credit(item.size)
+            if item.is_turn:
+                await item.content.run()
+                continue
+            try:
+                self._count(await connection.gate.write(item.content))
+            except Exception as error:  # noqa: BLE001  # sorted there
+                self._count(_judge(connection, error))
+
+    async def _wait_for_credit(self, size: int) -> None:
+        connection, credit = self._connection, self._connection.gate.credit
+        while credit is not None and connection.link.state is State.OPEN:
+            self._confirmed = connection.loop.create_future()
+            if _spend(connection, credit, size):
+                return
+            await self._confirmed
+
+    def _count(self, outcome: SendOutcome) -> SendOutcome:
+        if outcome is SendOutcome.SENT:
+            self._connection.link.sent += 1
+        else:
+            self._connection.link.unsent += 1
+        return outcome
+
+    # --- the end -------------------------------------------------------------------------------
+
+    def overflow(self) -> None:
+        """The client is too slow: it is given up."""
+        connection, box = self._connection, self._box
+        connection.give_up(
+            CloseCode.SLOW_CONSUMER.value,
+            events.OutboxOverflow(
+                **connection.who, cause="closed", dropped=box.frames, waiting=box.size
+            ),
+        )
+
+    def overflow_there(self) -> None:
+        """The same, on the loop of its connection."""
+        loop = self._connection.loop
+        if loop is asyncio.get_running_loop():
+            self.overflow()
+        else:
+            with suppress(RuntimeError):  # it is closed
+                loop.call_soon_threadsafe(self.overflow)
+
+    def end(self) -> None:
+        """The connection is over: nothing will be written any more, and nobody need wait."""
+        self._report()
+        pool.change(self, -self._box.size)
+        for item in self._box.clear():
+            if item.is_turn:
+                item.content.begin()
+            else:
+                self._connection.link.unsent += 1
+        self.confirmed()
+
+    def _lose(self, frames: int) -> None:
+        self._connection.link.unsent += frames
+        self._dropped += frames
+        if self._report_timer is None:
+            self._report_timer = self._connection.wheel.after(REPORT_AFTER, self._report)
+
+    def _report(self) -> None:
+        if self._report_timer is not None:
+            self._report_timer.cancel()
+            self._report_timer = None
+        if not self._dropped:
+            self._retire()
+            return
+        connection, dropped, self._dropped = self._connection, self._dropped, 0
+        if connection.link.state is State.OPEN:
+            self._report_timer = connection.wheel.after(REPORT_EVERY, self._report)
+        notify(
+            events.OutboxOverflow(
+                **connection.who, cause="dropped", dropped=dropped, waiting=self._box.size
+            )
+        )
+
+    def _finished(self, writer: asyncio.Task[None]) -> None:
+        self._writer = None
+        if len(self._box) and self._connection.link.state is not State.OPEN:
+            self.end()
+        self._retire()
+
+    def _retire(self) -> None:
+        """Nobody stands here any more, and nothing is left to be told."""
+        is_idle = self._writer is None and not len(self._box) and self._report_timer is None
+        if is_idle and self._connection.gate.line is self:
+            self._connection.gate.line = None
+
+
+def get_line(connection: Connection) -> Line:
+    """The line of *connection*."""
+    gate = connection.gate
+    if gate.line is None:
+        gate.line = Line(connection)
+        gate.is_plain = False
+    return gate.line
+
+
+def offer(connection: Connection, message: Mapping[str, Any], key: str | None = None) -> None:
+    """Write a frame, or let it wait. Returns at once; what becomes of it is counted."""
+    gate, link = connection.gate, connection.link
+    if link.state is not State.OPEN:
+        link.unsent += 1
+    elif gate.line is not None or not gate.is_servers_own or not _may_write(connection, message):
+        get_line(connection).offer(message, key)
+    else:
+        try:
+            waiting = gate.begin(message)
+        except Exception as error:  # noqa: BLE001  # sorted there
+            link.unsent += _judge(connection, error) is not SendOutcome.SENT
+        else:
+            if waiting is None:
+                link.sent += 1
+            else:
+                get_line(connection).go_on(waiting)
+
+
+async def write_here(connection: Connection, message: Mapping[str, Any]) -> None:
+    """Write a frame in the running task; what becomes of it is counted."""
+    link = connection.link
+    try:
+        outcome = await connection.gate.write(message)
+    except Exception as error:  # noqa: BLE001  # sorted there
+        outcome = _judge(connection, error)
+    if outcome is SendOutcome.SENT:
+        link.sent += 1
+    else:
+        link.unsent += 1
+
+
+def _may_write(connection: Connection, message: Mapping[str, Any]) -> bool:
+    credit = connection.gate.credit
+    return credit is None or _spend(connection, credit, message_size(message))
+
+
+def _spend(connection: Connection, credit: Credit, size: int) -> bool:
+    may = credit.spend(size)
+    if connection.heartbeat is not None and (credit.wants_to_ask or not (may or credit.is_asking)):
+        connection.heartbeat.ask()
+    return may
+
+
+def _judge(connection: Connection, error: Exception) -> SendOutcome:
+    try:
+        return connection.gate.judge(error)
+    except Exception as refusal:  # noqa: BLE001  # the server's own
+        connection.tell_step(f"the server refused a frame: {type(refusal).__name__}")
+        return SendOutcome.CLOSED
