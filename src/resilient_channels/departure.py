@@ -8,7 +8,9 @@ from .core import events
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectKind
 from .core.link import State
+from .crowds import leave
 from .observers import notify
+from .watchdog import watchdog
 
 if TYPE_CHECKING:
     import asyncio
@@ -48,6 +50,7 @@ class Departure:
     def watch(self, task: asyncio.Task[object]) -> None:
         """The consumer begins its work in *task*, with the handshake."""
         self._task = task
+        watchdog.attend(self._connection.loop)
         timeout = self._connection.policies.handshake.timeout
         if timeout is not None:
             self._set(timeout, self._handshake_expired)
@@ -63,6 +66,7 @@ class Departure:
         if self.since is not None:
             return
         self.since = self._connection.loop.time()
+        leave(self._connection)
         self._connection.intake.finish()
         if self._connection.gate.line is not None:
             self._connection.gate.line.end()

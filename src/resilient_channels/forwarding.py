@@ -11,35 +11,20 @@ from . import compat
 from .outbox import get_line, offer, write_here
 
 if TYPE_CHECKING:
-    from .core.frames import Frame
     from .core.inbox import Message
     from .driver import Driver
 
 
-def can_push(driver: Driver) -> bool:
-    """Whether a frame may be passed on at once: the consumer has nothing to do before it."""
-    is_able = driver.gate.is_servers_own or compat.CAN_START_EAGERLY
-    return is_able and driver.intake.is_waiting()
+def forward(driver: Driver, frame: Message, key: str | None) -> None:
+    """Pass on a frame. What the server does not take at once waits in the outbox.
 
-
-def push(driver: Driver, frame: Message, key: str | None) -> None:
-    """Pass on a frame at once, beside a consumer that has nothing to do.
-
-    What is around a server's ``send`` may rely on a task of its own. It seldom waits: then what
-    comes next waits for it, too.
+    What is around a server's ``send`` may rely on a task of its own, so there it gets one.
     """
-    if driver.gate.is_servers_own or driver.gate.line is not None:
+    gate = driver.gate
+    if gate.is_servers_own or gate.line is not None or not compat.CAN_START_EAGERLY:
         offer(driver, frame, key)
         return
     writing = compat.start_eagerly(driver.loop, write_here(driver, frame), driver.context)
     if not writing.done():
         driver.end_with(writing)
         get_line(driver).follow(writing)
-
-
-async def forward(driver: Driver, frame: Frame) -> None:
-    """Pass on a frame when it is its turn."""
-    if driver.gate.is_servers_own or driver.gate.line is not None:
-        offer(driver, frame, frame.key)
-    else:
-        await write_here(driver, frame)

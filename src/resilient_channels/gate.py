@@ -11,8 +11,8 @@ from . import blocking
 from .core import wire
 from .core.codes import CloseCode, check_close_frame
 from .core.disconnects import DisconnectKind
+from .core.inbox import frame_size
 from .core.link import Link, State
-from .core.outbox import message_size
 from .core.outcomes import SendOutcome
 from .exceptions import ConnectionClosed
 from .turns import current_ticket
@@ -32,7 +32,7 @@ class Owner(WriterOwner, Protocol):
 
     def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]: ...
     def opened(self) -> None: ...
-    def farewell(self, code: int | None, reason: str | None) -> str | None: ...
+    def farewell(self, code: int | None, reason: str | None, after: float = 0.0) -> str | None: ...
     def excuses_sender(self) -> bool: ...
     def send_dropped(self) -> None: ...
     def get_line(self) -> Line: ...
@@ -49,12 +49,14 @@ class SendGate(Writer):
         owner: The connection.
         escapes: Whether text that looks like a control frame has to be told from one.
         is_plain: Whether frames go to the server as they are, and at once: the usual case.
+        closing: Done when the server has taken our close frame, or the wait for it is over.
         line: Who waits for the server to take what came before; ``None``: nobody.
         credit: How much may be written before the client confirms some of it, if that is asked.
     """
 
     __slots__ = (
-        "_accepting", "_is_aside", "_is_denying", "credit", "escapes", "is_plain", "line",
+        "_accepting", "_is_aside", "_is_denying", "closing", "credit", "escapes", "is_plain",
+        "line",
     )  # fmt: skip
 
     owner: Owner
@@ -69,6 +71,7 @@ class SendGate(Writer):
         self.escapes = False
         self.is_plain = True
         self.line: Line | None = None
+        self.closing: asyncio.Future[None] | None = None
         self.credit: Credit | None = None
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -109,15 +112,19 @@ class SendGate(Writer):
         if is_ours:
             self.is_plain = False
 
-    async def close(self, code: int | None, kind: DisconnectKind) -> None:
+    async def close(self, code: int | None, kind: DisconnectKind, after: float = 0.0) -> None:
         """Close for a reason of our own. Waits for the server at most the send deadline."""
         says_bye = self.escapes and self._link.state is State.OPEN
         if self._link.close(code, "", kind):
-            self.owner.went_over()
-            farewell = self.owner.farewell(code, "") if says_bye else None
-            if farewell is not None:
-                await self._write({"type": "websocket.send", "text": farewell})
-            await self._write(close_frame(code))
+            closing = self.closing = self._loop.create_future()
+            try:
+                self.owner.went_over()
+                farewell = self.owner.farewell(code, "", after) if says_bye else None
+                if farewell is not None:
+                    await self._write({"type": "websocket.send", "text": farewell})
+                await self._write(close_frame(code))
+            finally:
+                closing.set_result(None)
 
     async def deny(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Refuse the handshake with an HTTP response of our own (ASGI denial response)."""
@@ -221,7 +228,7 @@ class SendGate(Writer):
         ticket = current_ticket.get()
         if ticket is not None and not (ticket.waits or ticket.is_over):
             return None
-        if self.credit is not None and not self.credit.spend(message_size(message)):
+        if self.credit is not None and not self.credit.spend(frame_size(message)):
             return None
         return self.escape(message) if self.escapes else message
 
@@ -242,7 +249,7 @@ class SendGate(Writer):
             # Whoever sends without end must let the server write.
             await asyncio.sleep(0)
             return
-        async with line.turn(message_size(frame)):
+        async with line.turn(frame_size(frame)):
             outcome = SendOutcome.CLOSED
             if self._link.state is State.OPEN:
                 outcome = await self._write(frame)

@@ -79,13 +79,15 @@ class Heartbeat:
             self._confirm(nonce)
         return was_asked
 
-    def answered_latest(self) -> None:
-        """The peer sent what is awaited."""
-        if self._liveness.answered_latest(self._connection.loop.time()):
+    def answered_latest(self) -> bool:
+        """The peer sent what is awaited; false if nobody asked."""
+        was_asked = self._liveness.answered_latest(self._connection.loop.time())
+        if was_asked:
             self._has_answered = True
         if self._ping is None:
             self.awaited = None  # the same again was not asked for
             self._confirm(None)
+        return was_asked
 
     def ask(self) -> None:
         """Ask for a sign of life now, not at the next beat: it also confirms what came before."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from . import compat
 from .core import events
 from .core.codes import CloseCode
+from .core.inbox import frame_size
 from .core.link import State
-from .core.outbox import Outbox, Put, message_size
+from .core.outbox import Outbox, Put
 from .core.outcomes import SendOutcome
 from .observers import notify
 from .queueing import Turn, pool
@@ -65,7 +66,7 @@ class Line:
             connection.link.unsent += 1
             return SendOutcome.CLOSED
         gate = connection.gate
-        if self._writer is None and gate.is_servers_own and _may_write(connection, message):
+        if not self._is_writing and gate.is_servers_own and _may_write(connection, message):
             try:
                 waiting = gate.begin(message)
             except Exception as error:  # noqa: BLE001  # sorted there
@@ -80,7 +81,7 @@ class Line:
     def _put(self, message: Mapping[str, Any], key: str | None) -> SendOutcome:
         box, link = self._box, self._connection.link
         dropped, before = box.dropped, box.size
-        put = box.put(message, message_size(message), key)
+        put = box.put(message, frame_size(message), key)
         if put is Put.OVERFLOWED:
             link.unsent += 1
             self.overflow()
@@ -93,7 +94,7 @@ class Line:
         if put is Put.DROPPED:
             return SendOutcome.DROPPED
         self._start()
-        return SendOutcome.SENT if self._writer is None else SendOutcome.QUEUED
+        return SendOutcome.QUEUED if self._is_writing else SendOutcome.SENT
 
     def go_on(self, waiting: tuple[blocking.Steps, Any]) -> None:
         """Finish what :meth:`SendGate.begin` has begun, and then write what waits."""
@@ -132,8 +133,12 @@ class Line:
 
     # --- writing -------------------------------------------------------------------------------
 
+    @property
+    def _is_writing(self) -> bool:
+        return self._writer is not None and not self._writer.done()
+
     def _start(self) -> None:
-        if self._writer is None:
+        if not self._is_writing:
             connection = self._connection
             self._keep(compat.start_eagerly(connection.loop, self._write_all(), connection.context))
 
@@ -240,6 +245,8 @@ class Line:
         )
 
     def _finished(self, writer: asyncio.Task[None]) -> None:
+        if self._writer is not writer:
+            return  # the next one is at work
         self._writer = None
         if len(self._box) and self._connection.link.state is not State.OPEN:
             self.end()
@@ -295,7 +302,7 @@ async def write_here(connection: Connection, message: Mapping[str, Any]) -> None
 
 def _may_write(connection: Connection, message: Mapping[str, Any]) -> bool:
     credit = connection.gate.credit
-    return credit is None or _spend(connection, credit, message_size(message))
+    return credit is None or _spend(connection, credit, frame_size(message))
 
 
 def _spend(connection: Connection, credit: Credit, size: int) -> bool:

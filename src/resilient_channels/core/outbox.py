@@ -46,11 +46,6 @@ class Item:
     is_turn: bool = False
 
 
-def message_size(message: Message) -> int:
-    """Roughly the memory that a frame takes: characters of text, or bytes."""
-    return len(message.get("text") or message.get("bytes") or "")
-
-
 class Outbox:
     """The line of one connection.
 

@@ -141,8 +141,14 @@ class LayerClient(PatientClient):
     # --- groups --------------------------------------------------------------------------------
 
     async def group_add(self, group: str, channel: str) -> None:
-        """The consumer's own is remembered, never fails for an outage, and is joined afterwards."""
+        """The consumer's own is remembered, never fails for an outage, and is joined afterwards.
+
+        Raises:
+            GroupLimitExceeded: It is in as many groups as it may be.
+        """
         operation = self._layer.group_add
+        if self._is_own(channel) and not self._is_leaving:
+            self._consumer.check_group(group, self.groups)
         if not self._is_here():
             await operation(group, channel)
             if self._is_own(channel):

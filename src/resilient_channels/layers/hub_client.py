@@ -115,7 +115,13 @@ class HubClient(PatientClient):
         """There is no way into a group but ours."""
 
     async def group_add(self, group: str, channel: str) -> None:
-        """The consumer's own never fails for an outage, and is joined afterwards."""
+        """The consumer's own never fails for an outage, and is joined afterwards.
+
+        Raises:
+            GroupLimitExceeded: It is in as many groups as it may be.
+        """
+        if channel == self.channel and not self._is_leaving:
+            self._consumer.check_group(group, self.groups)
         if self._hub is None or not self._is_here():
             await self._layer.group_add(group, channel)
         elif channel != self.channel or not self._is_leaving:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..exceptions import LayerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from ..core.policies import LayerPolicy
 
@@ -24,6 +24,7 @@ class Consumer(Protocol):
     def restart_layer_reader(self) -> None: ...
     async def next_layer_event(self) -> Mapping[str, Any]: ...
     def channel_named(self, channel: str) -> None: ...
+    def check_group(self, group: str, groups: Collection[str]) -> None: ...
     def offer_event(self, event: Mapping[str, Any], capacity: int) -> bool: ...
     def offer_frame(
         self, text: str, event: Mapping[str, Any], key: str | None, capacity: int

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.codes import CloseCode
 from ..core.disconnects import DisconnectKind
 from ..core.frames import Frame
-from ..forwarding import can_push, push
+from ..forwarding import forward
 from .client import LayerClient
 from .hub_client import HubClient
 from .proxy import LayerProxy
@@ -111,8 +111,8 @@ class LayerSide:
         if not driver.traits.takes_frames:
             return driver.intake.offer_event(dict(event), capacity)
         frame = {"type": "websocket.send", "text": text}
-        if can_push(driver):
-            push(driver, frame, key)
+        if driver.intake.is_waiting():  # there is nothing before it
+            forward(driver, frame, key)
             return True
         return driver.intake.offer_event(Frame(frame, key), capacity)
 

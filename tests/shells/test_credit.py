@@ -1,0 +1,175 @@
+"""A server that takes whatever it is given (Daphne): no more is under way than may be."""
+
+import asyncio
+
+import pytest
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from resilient_channels import SendOutcome, on_disconnect
+from shells.clients import BOUND, TextClient, WireClient, meet
+from shells.visits import both_colours, build, note, now, settle
+from support.loop import virtual
+from support.servers import UVICORN
+
+LIMIT = 1000
+OUTBOX = {"bytes": LIMIT, "messages": 10}
+
+
+class Flood(AsyncWebsocketConsumer):
+    """ "plain 50", "queue 50": sends so many frames of a hundred characters."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        how, _, count = text_data.partition(" ")
+        for number in range(int(count)):
+            text = f"{number:0100}"
+            if how == "plain":
+                await self.send(text)
+            else:
+                outcome = await self.safe_send(text, wait=False)
+        note(self, "sent" if how == "plain" else outcome)
+
+    @on_disconnect
+    async def ended(self, info):
+        note(self, info.kind.value, info.code)
+
+
+class Slow(WireClient):
+    """Reads, and answers pings, in order, at so many characters a second."""
+
+    def __init__(self, consumer, *, speed, **kwargs):
+        self.speed = speed
+        self.busy_until = 0.0
+        self.behind = self.most_behind = 0
+        super().__init__(consumer, **kwargs)
+
+    def reads(self, text):
+        if self.is_frozen:
+            return
+        size = len(text or "")
+        loop = asyncio.get_running_loop()
+        self.behind += size
+        self.most_behind = max(self.most_behind, self.behind)
+        self.busy_until = max(self.busy_until, loop.time()) + size / self.speed
+        loop.call_at(self.busy_until, self.has_read, text, size)
+
+    def has_read(self, text, size):
+        self.behind -= size
+        super().reads(text)
+
+
+@both_colours
+@pytest.mark.parametrize("how", ["plain", "queue"])
+@virtual
+async def test_a_frozen_client_is_written_to_no_more_than_the_window_and_then_ended(colour, how):
+    client = await meet(WireClient(build(Flood, colour, OUTBOX=OUTBOX)))
+    client.freeze()
+    began = now()
+
+    client.client_sends(f"{how} 15")
+    await client.ended()
+
+    assert len(client.texts) == LIMIT // 100
+    assert now() - began <= BOUND + 8
+    assert client.notes[-1] == ("timeout", 3408)
+
+
+@both_colours
+@virtual
+async def test_what_would_wait_beyond_the_bound_ends_a_frozen_client_at_once(colour):
+    client = await meet(WireClient(build(Flood, colour, OUTBOX=OUTBOX)))
+    client.freeze()
+    began = now()
+
+    client.client_sends("queue 100")
+    await client.ended()
+
+    assert now() - began < 8
+    assert len(client.texts) == LIMIT // 100
+    assert client.notes == [SendOutcome.CLOSED, ("timeout", 3420)]
+
+
+@both_colours
+@virtual
+async def test_a_slow_client_gets_everything_in_order_and_is_never_far_behind(colour):
+    client = await meet(Slow(build(Flood, colour, OUTBOX=OUTBOX), speed=1000.0))
+
+    client.client_sends("plain 200")
+    await settle(60)
+
+    assert client.texts == [f"{number:0100}" for number in range(200)]
+    assert client.notes == ["sent"]
+    # The window, what is asked in it, and one frame in hand.
+    assert client.most_behind <= LIMIT + 300
+    await client.leave()
+
+
+@virtual
+async def test_the_window_asks_by_itself_and_does_not_wait_for_the_next_beat():
+    """Symptom: a transfer stood still for the rest of a heartbeat's interval."""
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX)))
+    began = now()
+
+    client.client_sends("plain 500")
+    while "sent" not in client.notes:
+        await settle(0.1)
+
+    assert now() - began < 500 * 100 / LIMIT * client.latency * 3
+    await client.leave()
+
+
+@virtual
+async def test_a_frame_larger_than_the_window_is_written_when_nothing_else_is_under_way():
+    client = await meet(WireClient(build(Flood, OUTBOX={"bytes": 50})))
+
+    client.client_sends("plain 3")
+    await settle(2)
+
+    assert len(client.texts) == 3
+    await client.leave()
+
+
+@virtual
+async def test_an_answer_that_never_comes_ends_a_client_that_reads_nothing():
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX), is_mute=True))
+    began = now()
+
+    client.client_sends("plain 15")
+    await client.ended()
+
+    assert now() - began <= BOUND + 8
+    assert client.notes[-1] == ("timeout", 3408)
+
+
+@virtual
+async def test_other_servers_wait_by_themselves_and_are_asked_nothing_more():
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX), style=UVICORN))
+    pings = len(client.pings)
+
+    client.client_sends("plain 50")
+    await settle(0.5)
+
+    assert len(client.texts) == 50
+    assert len(client.pings) == pings
+    await client.leave()
+
+
+@virtual
+async def test_a_client_that_does_not_speak_the_protocol_gets_everything_at_once():
+    client = await meet(TextClient(build(Flood, OUTBOX=OUTBOX)))
+
+    client.client_sends("plain 50")
+    await settle()
+
+    assert len(client.texts) == 50
+    await client.leave()
+
+
+@virtual
+async def test_without_heartbeats_nothing_is_held_back():
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX, HEARTBEAT={"mode": "off"})))
+
+    client.client_sends("plain 50")
+    await settle()
+
+    assert len(client.texts) == 50
+    await client.leave()
