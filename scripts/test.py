@@ -1,7 +1,8 @@
 """Runs the test suite in the checkout's own environment: ``python3 scripts/test.py``.
 
 Arguments go to pytest: ``python3 scripts/test.py -m "not live" -k disconnect``. The exit status
-is pytest's.
+is pytest's. Tests run beside each other, as most of the live ones wait for something; ``-n 0`` runs
+one after the other.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ NEEDED = {
 }
 
 
+# More than there are cores: most of the time a live test waits.
+BESIDE_EACH_OTHER = ["-n", str(max(2, round(1.5 * (os.cpu_count() or 1)))), "--dist", "load"]
+
+
 def say_what_is_missing() -> None:
     """Name the programs that are not installed, before anything else is printed."""
     in_ci = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -46,7 +51,10 @@ def main() -> int:
     python = bootstrap.ensure(extras=["demo"], groups=["test"])
     # pytest-django would take somebody's exported settings module for ours.
     environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
-    command = [str(python), "-m", "pytest", *sys.argv[1:]]
+    arguments = sys.argv[1:]
+    if not any(argument.startswith(("-n", "--numprocesses", "--pdb")) for argument in arguments):
+        arguments = [*BESIDE_EACH_OTHER, *arguments]
+    command = [str(python), "-m", "pytest", *arguments]
     try:
         return subprocess.call(command, cwd=bootstrap.ROOT, env=environment)
     except KeyboardInterrupt:

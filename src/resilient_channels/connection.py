@@ -31,6 +31,7 @@ from .observers import notify
 from .outbox import Line, get_line
 from .refusing import admit
 from .registry import registry
+from .reports import Reports
 from .turns import is_in_handler
 from .wheel import get_wheel
 
@@ -42,8 +43,11 @@ if TYPE_CHECKING:
 
 DISCONNECT = "websocket.disconnect"
 
+LAST_WORDS = 2.0
+"""Seconds for frames that wait for a client which is let go of for no fault of its own."""
 
-class Connection:
+
+class Connection(Reports):
     """Carries one application through one connection.
 
     Attributes:
@@ -53,14 +57,13 @@ class Connection:
         refusal_code: The close code that goes with it.
         context: What the application has set by the time that it was connected.
         handling: Type of the message that is being handled.
-        is_listening: Whether frames are being read; not while handlers are far behind.
         heartbeat: Set once the handshake is accepted, if this client gets one.
     """
 
     __slots__ = (
         "_answers", "_outer", "_settled", "_teardown", "client_message", "consumer_name",
         "context", "conversation", "departure", "executor", "failure", "gate", "handling",
-        "heartbeat", "id", "intake", "is_listening", "lifetime", "link", "loop", "policies",
+        "heartbeat", "id", "intake", "lifetime", "link", "loop", "policies",
         "readers", "refusal", "refusal_code", "scope", "wheel",
     )  # fmt: skip
 
@@ -180,17 +183,26 @@ class Connection:
 
     # --- closing for a reason of our own -------------------------------------------------------
 
-    async def close(self, code: int | None, kind: DisconnectKind) -> None:
-        """Close; a server that refuses is not waited for."""
+    async def close(self, code: int | None, kind: DisconnectKind, after: float = 0.0) -> None:
+        """Close; a server that refuses is not waited for. The client may return *after* seconds."""
         try:
-            await self.gate.close(code, kind)
+            await self.gate.close(code, kind, after)
         except Exception as error:  # noqa: BLE001  # servers raise five different classes here
             self.tell_step(f"the server refused our close frame: {type(error).__name__}")
 
     def close_soon(self, code: int, kind: DisconnectKind, *, discard: bool = True) -> None:
         """Close from a timer; with *discard*, what was read and not handled is dropped."""
-        self.intake.finish(discard=discard)
-        registry.keep(self.loop.create_task(self.close(code, kind)))
+        if discard:
+            self.intake.finish(discard=True)
+        closing = self.close(code, kind) if discard else self.close_orderly(code, kind)
+        registry.keep(self.loop.create_task(closing))
+
+    async def close_orderly(self, code: int, kind: DisconnectKind, after: float = 0.0) -> None:
+        """As :meth:`close`, when all is well: what waits for the client is written, if it reads."""
+        if self.gate.line is not None:
+            await self.gate.line.wait_a_little(LAST_WORDS)
+        self.intake.finish()
+        await self.close(code, kind, after)
 
     def give_up(self, code: int, event: events.ConnectionEvent) -> None:
         """Nothing will come of waiting for this peer any longer."""
@@ -206,9 +218,9 @@ class Connection:
         """The application accepts the handshake: what to send, and to greet the client with."""
         return self.conversation.accepting(message)
 
-    def farewell(self, code: int | None, reason: str | None) -> str | None:
+    def farewell(self, code: int | None, reason: str | None, after: float = 0.0) -> str | None:
         """What to say before a close frame."""
-        return self.conversation.farewell(code, reason)
+        return self.conversation.farewell(code, reason, after)
 
     def choose_heartbeat(self, *, negotiated: bool, foreign: bool) -> Heartbeat | None:
         """Decide whether this client is asked for signs of life, and in which words."""
@@ -237,15 +249,6 @@ class Connection:
         """Whether a sender that comes too late may go on as if nothing had happened."""
         return is_in_handler()
 
-    def send_dropped(self) -> None:
-        """A frame was not written because the connection is over."""
-        notify(events.SendDropped(**self.who))
-
-    def send_timed_out(self, deadline: float) -> None:
-        """The server did not take a frame in time: the peer does not read."""
-        event = events.SendTimedOut(**self.who, deadline=deadline)
-        self.give_up(CloseCode.SLOW_CONSUMER.value, event)
-
     def get_line(self) -> Line:
         """The line in which frames wait for the server."""
         return get_line(self)
@@ -261,15 +264,6 @@ class Connection:
         if self._answers is None:
             self._answers = Answers(self)
         self._answers.send(text)
-
-    def stopped_listening(self) -> None:
-        """Nothing is read for a while, so silence says nothing about the peer."""
-        self.is_listening = False
-
-    def listens_again(self) -> None:
-        """Reading goes on; the peer's silence is counted from now."""
-        self.is_listening = True
-        self.intake.last_heard = self.loop.time()
 
     def client_left(self, message: Message) -> None:
         """The server reported the end of the connection."""
@@ -295,23 +289,6 @@ class Connection:
         """The server's ``receive`` raised, as none should."""
         self.tell_step(f"the server's receive raised {type(error).__name__}")
         self.client_left({"type": DISCONNECT, "code": CloseCode.ABNORMAL.value})
-
-    def inbox_full(self, full_for: float) -> None:
-        """Handlers have been slower than the client for a while."""
-        notify(events.InboxFull(**self.who, full_for=full_for, frames=len(self.intake)))
-
-    def inbox_stuck(self) -> None:
-        """Handlers have been slower than the client for too long."""
-        self.close_soon(CloseCode.OVERLOAD, DisconnectKind.ERROR)
-
-    def peer_lost(self, silent_for: float, rtt: float | None) -> None:
-        """The peer gave no sign of life in time."""
-        event = events.HeartbeatLost(**self.who, silent_for=round(silent_for, 3), rtt=rtt)
-        self.give_up(CloseCode.HEARTBEAT_TIMEOUT.value, event)
-
-    def tell_step(self, step: str) -> None:
-        """At DEBUG a connection tells the story of its end."""
-        notify(events.ConnectionStep(**self.who, step=step))
 
     def spawn_reader(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that fills the intake until the cleanup ends it."""

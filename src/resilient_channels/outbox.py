@@ -126,6 +126,12 @@ class Line:
         async with self.turn(0):
             return
 
+    async def wait_a_little(self, seconds: float) -> None:
+        """The same, but for so many seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait_until_written()
+
     def confirmed(self) -> None:
         """The client has confirmed something."""
         if self._confirmed is not None and not self._confirmed.done():

@@ -137,6 +137,20 @@ async def test_a_close_comes_behind_what_was_queued(colour):
     await visit.ended()
 
 
+@pytest.mark.parametrize("reads", [True, False])
+@virtual
+async def test_a_planned_close_lets_a_client_have_what_waits_if_it_reads(reads):
+    visit, buffer = await meet(LIFETIME={"max_age": 10})
+    tell(visit, "queue", "a", "b")
+    asyncio.get_running_loop().call_later(10.5, buffer.open.set if reads else lambda: None)
+
+    await visit.ended()
+
+    assert visit.texts[:2] == (["a", "b"] if reads else [])
+    assert visit.closes == [3513]
+    assert now() < 10 + 3 + 8
+
+
 @virtual
 async def test_after_the_end_nothing_is_queued():
     visit, _ = await meet()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.disconnects import ServerDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # What servers raise, besides OSError, for a send on a connection that is over. Matched by name:
 # none of them may be imported here, and two are not even public.
@@ -36,7 +36,7 @@ def says_gone(error: Exception) -> bool:
 
 
 # Whose own ``send`` is known not to ask which task it runs in, before it waits.
-_KNOWN = ("uvicorn.", "daphne.")
+_KNOWN = ("uvicorn.", "daphne.", "hypercorn.", "granian.")
 
 
 def is_servers_own(send: object) -> bool:
@@ -63,3 +63,19 @@ def offers_denial_response(scope: Mapping[str, Any]) -> bool:
 def never_waits(scope: Mapping[str, Any]) -> bool:
     """Whether the server's ``send`` takes whatever it is given, read or not: Daphne's."""
     return read_dialect(scope) is ServerDialect.TELLS_LOSS_BY_1006
+
+
+def is_served(scope: Mapping[str, Any]) -> bool:
+    """Whether a server is behind *scope*, and no test's communicator."""
+    return "server" in scope
+
+
+_RELOADING = ("UVICORN_RELOAD", "GRANIAN_RELOAD", "RUN_MAIN")
+
+
+def is_reloading(argv: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether the server starts anew whenever the code changes, as far as can be told."""
+    # A worker process has the command line of its parent.
+    return "--reload" in argv or any(
+        environment.get(name, "").lower() in ("1", "true", "yes", "on") for name in _RELOADING
+    )
