@@ -10,10 +10,24 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import ROOT, churn, echo, fairness, group, heartbeat, memory, redis_idle
+from tour.servers import NAMES
+
+from . import (
+    ROOT,
+    churn,
+    disconnects,
+    echo,
+    fairness,
+    frozen,
+    group,
+    heartbeat,
+    memory,
+    redis_idle,
+    stalled,
+)
 from .environment import describe
 from .scale import FULL, QUICK
-from .table import render, render_environment
+from .table import render, render_environment, render_page
 
 WORKS = {
     "echo": echo.measure,
@@ -25,6 +39,12 @@ WORKS = {
     "fairness": fairness.measure,
     "redis": redis_idle.measure,
 }
+# Not what it costs, but what it stands up to. Only when asked for; on every server.
+STRAINS = {
+    "stalled": stalled.measure,
+    "disconnects": disconnects.measure,
+    "frozen": frozen.measure,
+}
 # What they measure has little to do with the server, and they take their time.
 ONCE = {"churn", "redis"}
 SERVERS = ("uvicorn", "daphne")
@@ -34,8 +54,13 @@ RESULTS = ROOT / "benchmarks" / "results.json"
 def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=WORKS, action="append", help="this work; repeatable")
-    parser.add_argument("--server", choices=SERVERS, action="append", help="this one; repeatable")
+    parser.add_argument(
+        "--only",
+        choices=[*WORKS, *STRAINS],
+        action="append",
+        help=f"this work; repeatable. Without it, all but {', '.join(STRAINS)}",
+    )
+    parser.add_argument("--server", choices=NAMES, action="append", help="this one; repeatable")
     parser.add_argument("--loop", help="Uvicorn's --loop; its own choice without it")
     parser.add_argument("--quick", action="store_true", help="small, short, and not to be quoted")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
@@ -47,12 +72,14 @@ def choose(arguments: argparse.Namespace) -> list[tuple[str, str]]:
     """Return which work is to be done on which server, in that order."""
     servers = arguments.server or SERVERS
     works = arguments.only or WORKS
-    return [
+    costs = [
         (server, work)
         for server in servers
         for work in works
-        if work not in ONCE or server == servers[0]
+        if work in WORKS and (work not in ONCE or server == servers[0])
     ]
+    everywhere = arguments.server or NAMES
+    return costs + [(server, work) for work in works if work in STRAINS for server in everywhere]
 
 
 def name_command(arguments: argparse.Namespace) -> str:
@@ -80,17 +107,17 @@ async def run(arguments: argparse.Namespace) -> None:
     environment = describe()
     if environment["load"] > environment["cpus"] / 2:
         print(f"the machine is busy: load {environment['load']}; so ratios spread", file=sys.stderr)
-    results, tables = [], []
+    results, measured = [], []
     for server, work in choose(arguments):
         print(f"measuring {work} on {server}", file=sys.stderr)
         started = time.monotonic()
-        found = await WORKS[work](server, scale, arguments.loop)
+        found = await {**WORKS, **STRAINS}[work](server, scale, arguments.loop)
         took = round(time.monotonic() - started, 1)
         print(f"{took} s", file=sys.stderr)
         for result in found:
             results.append({**result.as_json(), "seconds": took})
-            tables.append(render(result))
-            print(tables[-1], end="\n\n", flush=True)
+            measured.append(result)
+            print(render(result), end="\n\n", flush=True)
     command = name_command(arguments)
     report = {
         "command": command,
@@ -100,7 +127,7 @@ async def run(arguments: argparse.Namespace) -> None:
     }
     arguments.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
     if arguments.markdown:
-        page = [render_environment(environment, command), *tables]
+        page = [render_environment(environment, command), *render_page(measured)]
         arguments.markdown.write_text("\n\n".join(page) + "\n", "utf-8")
     print(f"{report['seconds']} s; every sample is in {arguments.json}")
 

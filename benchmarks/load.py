@@ -53,12 +53,14 @@ class Wire:
     Attributes:
         texts: Application messages that came.
         pings: Heartbeats that came and were answered.
+        listen: Is given each application message.
     """
 
     raw: socket.socket
     buffer: bytearray = field(default_factory=bytearray)
     texts: int = 0
     pings: int = 0
+    listen: Callable[[bytes], None] | None = None
 
     def take(self, data: bytes) -> None:
         """Count and answer what came."""
@@ -68,6 +70,8 @@ class Wire:
                 self._obey(frame.payload)
             elif frame.opcode in (frames.TEXT, frames.BINARY):
                 self.texts += 1
+                if self.listen is not None:
+                    self.listen(frame.payload)
             elif frame.opcode == frames.PING:
                 self.raw.send(masked(frames.PONG, frame.payload))
             elif frame.opcode == frames.CLOSE:
@@ -112,6 +116,12 @@ class Crowd:
         """Take care of a connection that is open."""
         self.wires[wire.raw.fileno()] = wire
         self._poll.register(wire.raw, select.EPOLLIN)
+
+    def forget(self, wires: Iterable[Wire]) -> None:
+        """Read nothing more from these; whoever asks for that closes them."""
+        for wire in wires:
+            del self.wires[wire.raw.fileno()]
+            self._poll.unregister(wire.raw)
 
     def serve(self, seconds: float) -> None:
         """Answer whatever comes, for a while."""

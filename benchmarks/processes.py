@@ -25,16 +25,23 @@ if TYPE_CHECKING:
     from .variants import Variant
 
 # What both do per connection besides the work, and per line of a log nobody reads.
+_QUIET_UVICORN = ("--log-level", "warning", "--no-access-log")
 OPTIONS = {
-    "uvicorn": ("--log-level", "warning", "--no-access-log"),
+    "uvicorn": _QUIET_UVICORN,
+    "uvicorn-wsproto": _QUIET_UVICORN,
     "daphne": ("-v", "0"),
+    "hypercorn": ("--log-level", "warning"),
+    "granian": ("--log-level", "warning", "--no-access-log"),
 }
 REST = 0.03
 # The server's own pings, one per connection at about the same moment, are more work than a short
 # sample of the floor. Where samples are short and connections many, they are put off.
 WITHOUT_PINGS = {
     "uvicorn": ("--ws-ping-interval", "3600"),
+    "uvicorn-wsproto": ("--ws-ping-interval", "3600"),
     "daphne": ("--ping-interval", "3600"),
+    "hypercorn": (),
+    "granian": (),
 }
 
 
@@ -52,7 +59,7 @@ async def serving(
     Without redis-server on the PATH, what needs it is left out.
     """
     options = (*OPTIONS[server], *options)
-    if loop is not None and server == "uvicorn":
+    if loop is not None and server.startswith("uvicorn"):
         options += ("--loop", loop)
     variants = list(possible(variants))
     async with AsyncExitStack() as stack:
@@ -111,11 +118,22 @@ async def _start(process: Server) -> None:
 
 
 def answers(process: Server) -> bool:
-    """Whether it is this process that listens on its port."""
+    """Whether it is this process that listens on its port, or a worker of its."""
     try:
-        return bool(ask(process.port)["pid"] == process.pid)
+        pid = ask(process.port)["pid"]
+        return bool(process.pid in (pid, _read_parent(pid)))
     except (OSError, HTTPException, ValueError, KeyError):
         return False
+
+
+def find_worker(process: Server) -> int:
+    """The process id of the one that serves; Hypercorn and Granian always have a worker."""
+    pid: int = ask(process.port)["pid"]
+    return pid
+
+
+def _read_parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def cpu_seconds(pid: int) -> float:
@@ -149,6 +167,17 @@ def rss_bytes(pid: int) -> int:
     """Resident memory of a process."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(re.search(r"^Rss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) * 1024
+
+
+def forget_peak(pid: int) -> None:
+    """From now on :func:`peak_bytes` tells of what comes."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that was resident."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
 
 
 def ask(port: int, path: str = "/") -> dict[str, Any]:

@@ -92,6 +92,27 @@ class Growth:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What one server stood up to; the servers of one work share a table.
+
+    Attributes:
+        about: What was done to it, in a sentence.
+        cells: What is found in each column.
+        samples: What the cells are made of.
+    """
+
+    work: str
+    server: str
+    about: str
+    cells: dict[str, str]
+    samples: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what goes into the JSON file."""
+        return asdict(self)
+
+
 def compare(samples: dict[str, list[float]], floor: str) -> list[Row]:
     """Return one row per variant, with ratios to the variant called *floor*.
 

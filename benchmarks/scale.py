@@ -16,6 +16,10 @@ class Scale:
         group_sizes: How many members a group has, in ascending order.
         churn_looks: How many connections have come and gone at each look at the memory.
         redis_connections: Few and many, in that order.
+        stalled_readers: How many read while one does not.
+        disconnects_looks: How many connections have been torn down at each look; the first one is
+            what the others are compared with.
+        frozen_connections: How many fall silent at once.
     """
 
     rounds: int
@@ -33,6 +37,11 @@ class Scale:
     churn_looks: tuple[int, ...]
     redis_connections: tuple[int, int]
     redis_seconds: float
+    stalled_readers: int
+    stalled_seconds: float
+    disconnects_looks: tuple[int, ...]
+    disconnects_at_once: int
+    frozen_connections: int
 
 
 FULL = Scale(
@@ -51,6 +60,11 @@ FULL = Scale(
     churn_looks=(2000, 8000, 14_000, 20_000),
     redis_connections=(10, 2000),
     redis_seconds=20.0,
+    stalled_readers=500,
+    stalled_seconds=5.0,
+    disconnects_looks=(500, 5000, 10_000),
+    disconnects_at_once=500,
+    frozen_connections=1000,
 )
 QUICK = Scale(
     rounds=3,
@@ -68,4 +82,9 @@ QUICK = Scale(
     churn_looks=(100, 300, 500),
     redis_connections=(5, 100),
     redis_seconds=10.0,
+    stalled_readers=50,
+    stalled_seconds=2.0,
+    disconnects_looks=(100, 300, 500),
+    disconnects_at_once=100,
+    frozen_connections=100,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .results import Growth
+from .results import Figures, Growth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +12,30 @@ if TYPE_CHECKING:
     from .results import Result, Row
 
 
-def render(result: Result | Growth) -> str:
+def render_page(results: Sequence[Result | Growth | Figures]) -> list[str]:
+    """Return the tables of a run; what was found of one work on several servers is one table."""
+    tables = []
+    figures: dict[str, list[Figures]] = {}
+    for result in results:
+        if not isinstance(result, Figures):
+            tables.append(render(result))
+        else:
+            figures.setdefault(result.work, []).append(result)
+    return [*tables, *(render_figures(some) for some in figures.values())]
+
+
+def render_figures(some: Sequence[Figures]) -> str:
+    """Return one table with a line for each server."""
+    work, about = some[0].work, some[0].about
+    rows = [(each.server, *each.cells.values()) for each in some]
+    title = f"## {work[:1].upper()}{work[1:]}"
+    return "\n".join([title, "", about, "", *_lines(("", *some[0].cells), rows)])
+
+
+def render(result: Result | Growth | Figures) -> str:
     """Return one table, with what it shows above it."""
+    if isinstance(result, Figures):
+        return render_figures([result])
     if isinstance(result, Growth):
         above = result.unit
         lines = _grid(result)

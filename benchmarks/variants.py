@@ -116,3 +116,14 @@ HEARTBEAT = {
 }
 FAIRNESS = (BARE, PLAIN_ASYNC, ASYNC)
 REDIS = (PLAIN_REDIS, HUB_REDIS)
+
+
+def strained(options: dict[str, Any], *, negotiated: bool) -> Variant:
+    """The one whose clients misbehave, with these options of the library's."""
+    return Variant(
+        name="resilient async, hub",
+        consumers="resilient async",
+        layer="hub",
+        settings={"RESILIENT_CHANNELS": options},
+        negotiated=negotiated,
+    )

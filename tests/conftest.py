@@ -5,10 +5,13 @@ import gc
 import pytest
 from pytest_asyncio import is_async_test
 
+from support import profiles
 from support.databases import hops, make_database
 from support.leaks import no_tasks_left, nothing_left_behind
 
 __all__ = ["hops", "make_database", "no_tasks_left", "nothing_left_behind"]
+
+profiles.load()  # before any test is imported, as they ask for more or less of it
 
 
 def pytest_configure(config: pytest.Config) -> None:

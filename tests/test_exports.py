@@ -27,8 +27,10 @@ def test_the_public_names_are_the_promised_ones():
         AsyncResilientMixin ResilientMixin AsyncResilientWebsocketConsumer
         AsyncResilientJsonWebsocketConsumer ResilientWebsocketConsumer
         ResilientJsonWebsocketConsumer on_disconnect DisconnectInfo DisconnectKind Initiator
-        CloseCode SendOutcome ConnectionClosed LayerUnavailable ResilientChannelsError
-        ResilientMiddleware safe_group_send broadcast notify
+        CloseCode SendOutcome ConnectionClosed GroupLimitExceeded LayerUnavailable
+        ResilientChannelsError
+        ResilientMiddleware OriginValidator safe_group_send broadcast notify
+        drain
     """
 
     assert set(EXPORTED) == set(promised.split())

@@ -20,7 +20,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 from resilient_channels import AsyncResilientMixin, ResilientMixin, broadcast  # noqa: E402
 
-from . import inspection  # noqa: E402
+from . import inspection, strained  # noqa: E402
 from .messages import BROADCAST, EVENT, GROUP, SEND  # noqa: E402
 
 
@@ -159,6 +159,7 @@ _applications = {
         "sleep": ResilientSleeper.as_asgi(),
         "member": AsyncResilientMember.as_asgi(),
         "control": AsyncResilientControl.as_asgi(),
+        "strained": strained.Strained.as_asgi(),
     },
     "resilient sync": {
         "echo": ResilientEcho.as_asgi(),

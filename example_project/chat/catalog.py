@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import durations, restarting
+from . import amounts, durations, restarting
+
+NEED_A_SUPERVISOR = ("deploy", "server-restart")
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Fault:
     @property
     def is_impossible(self) -> bool:
         """Whether this server cannot do it."""
-        return self.name == "server-restart" and not restarting.is_possible()
+        return self.name in NEED_A_SUPERVISOR and not restarting.is_possible()
 
 
 IN_THE_CONSUMER = (
@@ -43,6 +45,12 @@ FROM_THE_CLIENT = (
     Fault("binary-frame", "Binary frame", "The page sends bytes to a consumer that expects JSON."),
     Fault("empty-frame", "Empty frame", "The page sends an empty message."),
     Fault(
+        "flood",
+        f"Flood of {amounts.FLOOD} messages",
+        f"The page sends {amounts.FLOOD} messages at once. The resilient consumer takes "
+        f"{amounts.BURST} at once, and {amounts.RATE:g} a second: no person types that fast.",
+    ),
+    Fault(
         "leave-in-handler",
         "Leave during a slow handler",
         f"The page leaves while a handler of {durations.LEFT_HANDLER:g} s is at work; the handler "
@@ -55,6 +63,13 @@ FROM_THE_CLIENT = (
         f"Frozen page, {durations.FROZEN:g} s",
         f"This page stops for {durations.FROZEN:g} s, like a laptop with its lid closed: nothing "
         "on it moves, reads or answers. Its TCP connections stay up.",
+    ),
+    Fault(
+        "slow-reader",
+        f"Slow reader, {amounts.STREAM_MB} MB",
+        f"The server sends {amounts.STREAM_MB} MB to each pane while this page stops for "
+        f"{durations.NOT_READING:g} s and reads none of it. That is too short for a heartbeat to "
+        f"miss it. For the resilient consumer no more than {amounts.OUTBOX_MB:g} MB may wait.",
     ),
 )
 IN_THE_SERVER = (
@@ -69,6 +84,14 @@ IN_THE_SERVER = (
         f"Blocked event loop, {durations.BLOCKED:g} s",
         f"Somebody's code sleeps in the event loop for {durations.BLOCKED:g} s. All pongs are late "
         f"(the timeout is {durations.TIMEOUT:g} s), and it is not the clients' fault.",
+    ),
+    Fault(
+        "deploy",
+        "Deploy",
+        "The server is told to end (SIGTERM), as by any deployment, and another one takes its "
+        "place. The resilient clients are let go first, and told when to come back."
+        if restarting.is_possible()
+        else "Only a server that scripts/demo.py has started can be replaced from here.",
     ),
     Fault(
         "server-restart",

@@ -51,6 +51,10 @@ class ChatConsumer(FaultsOnRequest, AsyncJsonWebsocketConsumer):
 class ResilientChatConsumer(AsyncResilientMixin, ChatConsumer):
     """The same chat; the mixin on the left is the whole migration."""
 
+    async def pass_on(self, frame: bytes) -> bool:
+        """Send a frame of a stream without waiting for a client that does not read."""
+        return bool(await self.safe_send(bytes_data=frame, wait=False))
+
     @on_disconnect(DisconnectKind.LOST, DisconnectKind.TIMEOUT)
     async def vanished(self, info: DisconnectInfo) -> None:
         """Tell the room that somebody left without a word."""

@@ -21,3 +21,6 @@ BLOCKED = TIMEOUT + INTERVAL / 2
 # Long enough to leave in the middle.
 LEFT_HANDLER = 1.0
 LAYER_AWAY = 3.0
+# Far shorter than any silence that is held against a client. And servers give a close frame that
+# nobody reads no more than a second.
+NOT_READING = 0.7

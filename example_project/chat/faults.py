@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
+from functools import cache
 from typing import Any
 
-from . import durations
+from . import amounts, durations, fates
 
 
 class FaultsOnRequest:
     """Message types of a consumer that break it."""
 
+    scope: Any
     channel_layer: Any
     channel_name: str
+    send: Any
     send_json: Any
     close: Any
 
@@ -25,6 +30,7 @@ class FaultsOnRequest:
             "double-close": self._close_twice,
             "slow-handler": self._work_for_long,
             "leave-in-handler": self._work_until_left,
+            "slow-reader": self._stream,
         }
         await faults[name]()
 
@@ -49,3 +55,28 @@ class FaultsOnRequest:
         await asyncio.sleep(durations.LEFT_HANDLER)
         for n in range(3):
             await self.send_json({"type": "chat", "text": f"answer {n} to nobody"})
+
+    async def _stream(self) -> None:
+        frame, began, longest, unread = make_frame(), time.monotonic(), 0.0, 0
+        for n in range(amounts.FRAMES):
+            # By the clock: whoever was held up makes up for it.
+            await asyncio.sleep(began + n * amounts.FRAME_EVERY - time.monotonic())
+            before = time.monotonic()
+            if not await self.pass_on(frame):
+                break
+            now = time.monotonic()
+            longest = max(longest, now - before)
+            if now - began < durations.NOT_READING:
+                unread += len(frame)
+        fates.note_stream(self.scope, longest, unread / amounts.MB)
+
+    async def pass_on(self, frame: bytes) -> bool:
+        """Send a frame of a stream; false if there is no use in another one."""
+        await self.send(bytes_data=frame)
+        return True
+
+
+@cache
+def make_frame() -> bytes:
+    """One frame of the stream: noise, which no compression makes smaller."""
+    return os.urandom(amounts.STREAM_MB * amounts.MB // amounts.FRAMES)

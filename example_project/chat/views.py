@@ -10,7 +10,7 @@ from django.http import JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
-from . import catalog, durations, fates, restarting
+from . import amounts, catalog, durations, fates, restarting
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -37,7 +37,12 @@ POLICY = (
 
 def page(request: HttpRequest) -> HttpResponse:
     """Show both chats and the faults."""
-    context = {"panes": PANES, "groups": catalog.GROUPS, "frozen": durations.FROZEN}
+    context = {
+        "panes": PANES,
+        "groups": catalog.GROUPS,
+        "durations": durations,
+        "flood": amounts.FLOOD,
+    }
     response = render(request, "chat/page.html", context)
     response["Content-Security-Policy"] = POLICY
     return response
@@ -62,6 +67,15 @@ async def block_loop(request: HttpRequest) -> JsonResponse:
     """Do what no coroutine should: hold up the event loop, and every connection with it."""
     time.sleep(durations.BLOCKED)  # noqa: ASYNC251 - this is the fault
     return JsonResponse({"seconds": durations.BLOCKED})
+
+
+@require_POST
+async def deploy(request: HttpRequest) -> JsonResponse:
+    """Have this process end as a deployment ends it; 409 when nobody would start another one."""
+    if not restarting.is_possible():
+        return JsonResponse({"error": "nobody would start the server again"}, status=409)
+    restarting.terminate()
+    return JsonResponse({})
 
 
 @require_POST

@@ -42,8 +42,16 @@ DATABASES = {
 # The in-memory layer of Channels behind a switch that breaks it for a while.
 CHANNEL_LAYERS = {"default": {"BACKEND": "chat.layers.BreakableLayer"}}
 
-# The heartbeat is faster than the default of 25 s and 20 s: somebody is watching.
-RESILIENT_CHANNELS = {"HEARTBEAT": {"interval": 2.0, "timeout": 2.0}}
+RESILIENT_CHANNELS = {
+    # Faster than the default of 25 s and 20 s: somebody is watching.
+    "HEARTBEAT": {"interval": 2.0, "timeout": 2.0},
+    # Far more than anybody who types, and than the page needs.
+    "LIMITS": {"rate": 20.0, "burst": 100},
+    # About the default; the page names it.
+    "OUTBOX": {"bytes": 1_000_000},
+    # Also under DEBUG: there is a button for it.
+    "DRAIN": {"mode": "on"},
+}
 
 LOGGING = {
     "version": 1,

@@ -11,5 +11,6 @@ urlpatterns = [
     path("fate/<slug:key>/", views.fate, name="fate"),
     path("server/layer-away/", views.break_layer, name="layer-away"),
     path("server/blocked-loop/", views.block_loop, name="blocked-loop"),
+    path("server/deploy/", views.deploy, name="deploy"),
     path("server/server-restart/", views.restart, name="server-restart"),
 ]

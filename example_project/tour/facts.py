@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ class Facts:
         alive: How many of them answered an echo afterwards; None when all were meant to end.
         hearing: How many heard a group message afterwards; None when that was not asked.
         seconds: From the fault to what the fault is about (an end, a recovery).
+        took: From the fault to the last ``disconnect()``, or to the first answer after it.
         ended: How many applications came to their end, after we had closed what was left.
         client_saw: The end as the client saw it.
         disconnects: The codes of every ``disconnect()``.
@@ -48,6 +50,7 @@ class Facts:
     alive: int | None = None
     hearing: int | None = None
     seconds: float | None = None
+    took: float | None = None
     ended: int = 0
     client_saw: str = ""
     disconnects: list[Any] = field(default_factory=list)
@@ -69,18 +72,31 @@ class Facts:
         return [info["kind"] for info in self.infos]
 
 
-async def survival(connection: Connection, deadline: float = 4.0) -> Facts:
+async def survival(
+    connection: Connection, deadline: float = 4.0, *, since: float | None = None
+) -> Facts:
     """Measure whether *connection* still answers; close it in good order if it does."""
+    since = time.monotonic() if since is None else since
     alive = await connection.echoes(deadline)
-    if alive:
+    if not alive:
+        facts = await conclusion([connection], since=since)
+    else:
+        answered = time.monotonic()
         await connection.leave()
-    facts = await conclusion([connection])
+        facts = await conclusion([connection])
+        facts.took = round(answered - since, 2)
     facts.alive = int(alive)
     return facts
 
 
-async def conclusion(connections: Sequence[Connection], deadline: float = SETTLED_BY) -> Facts:
-    """Wait until the applications behind *connections* have ended, and collect what remains."""
+async def conclusion(
+    connections: Sequence[Connection], deadline: float = SETTLED_BY, *, since: float | None = None
+) -> Facts:
+    """Wait until the applications behind *connections* have ended, and collect what remains.
+
+    The fault happened just now, or at *since*, in seconds of this machine's monotonic clock.
+    """
+    since = time.monotonic() if since is None else since
     facts = Facts(total=len(connections))
     for connection in connections:
         state = await connection.until(lambda state: state["ended"], deadline)
@@ -88,6 +104,10 @@ async def conclusion(connections: Sequence[Connection], deadline: float = SETTLE
         if state["ended"] and state["background"]:
             state = await connection.until(lambda state: not state["background"], 3.0)
         _add(facts, state)
+        if (at := moment(state, "disconnect")) is not None:
+            # One clock for all processes of a machine.
+            took = max(0.0, round(state["began"] + at - since, 2))
+            facts.took = took if facts.took is None else max(took, facts.took)
         facts.client_saw = how_it_ended(connection, await connection.ending(2.0))
         facts.leaked = facts.leaked or any(SECRET in text for text in connection.texts)
         await connection.client.aclose()

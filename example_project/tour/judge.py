@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .facts import Facts
 
 
+# What no library above ASGI can hide: servers, and what they do differently.
+CANNOT_TELL_AT_ALL = (
+    "Hypercorn reports 1006 for every end that the application did not cause. The library says "
+    "LOST with `certain=False`."
+)
+CANNOT_TELL_1005 = (
+    "Granian reports 1005 for a close frame without a code and for a lost connection. The library "
+    "says LOST with `certain=False` for both."
+)
+
+
 @dataclass(frozen=True)
 class Promise:
-    """A sentence, and whether facts bear it out."""
+    """A sentence, and whether facts bear it out.
+
+    Attributes:
+        elsewhere: What is promised instead on some servers.
+        because: Why it differs there.
+    """
 
     sentence: str
     holds: Callable[[Facts], bool]
+    elsewhere: Mapping[str, Promise] = field(default_factory=dict)
+    because: str = ""
+
+    def on(self, server: str) -> Promise:
+        """Return what is promised on *server*."""
+        return self.elsewhere.get(server, self)
 
 
 _CLEAN = (
@@ -43,19 +65,53 @@ _NO_EXCEPTION = Promise("no exception leaves the application", lambda f: not f.l
 
 
 def ends(
-    code: int | None = None, kind: str | None = None, *, cancelled: bool = False
+    code: int | None = None,
+    kind: str | None = None,
+    *,
+    cancelled: bool = False,
+    elsewhere: Mapping[str, Promise] | None = None,
 ) -> tuple[Promise, ...]:
-    """Promise an orderly end: with that *code* and *kind*, where they are given."""
+    """Promise an orderly end: with that *code* and *kind*, where they are given.
+
+    Args:
+        cancelled: Whether a cancellation goes on to whoever asked for it.
+        elsewhere: What the library says instead on some servers.
+    """
     promises = [*_CLEAN]
     if not cancelled:
         promises.append(_NO_EXCEPTION)
-    if code is not None:
-        promises.append(
-            Promise(f"disconnect() gets {code}", lambda f: set(f.disconnects) == {code})
-        )
     if kind is not None:
-        promises.append(Promise(f"the kind is {kind.upper()}", lambda f: set(f.kinds) == {kind}))
+        promises.append(_told(code, kind, elsewhere or {}))
     return tuple(promises)
+
+
+def _told(code: int | None, kind: str, more: Mapping[str, Promise]) -> Promise:
+    """Promise that this is what the library says, or as much of it as the server lets it know."""
+    elsewhere = {}
+    if kind in ("client", "lost"):
+        elsewhere["hypercorn"] = says(1006, "lost", certain=False, because=CANNOT_TELL_AT_ALL)
+        if code in (1005, 1006):
+            elsewhere["granian"] = says(1006, "lost", certain=False, because=CANNOT_TELL_1005)
+    return says(code, kind, elsewhere={**elsewhere, **more})
+
+
+def says(
+    code: int | None,
+    kind: str,
+    *,
+    certain: bool = True,
+    because: str = "",
+    elsewhere: Mapping[str, Promise] | None = None,
+) -> Promise:
+    """Promise that every ``disconnect()`` and ``DisconnectInfo`` says exactly this."""
+    what = f"{kind.upper()}{'' if code is None else f' with {code}'}"
+
+    def holds(facts: Facts) -> bool:
+        told = [(info["kind"], info["certain"]) for info in facts.infos]
+        return set(told) == {(kind, certain)} and (code is None or set(facts.disconnects) == {code})
+
+    doubt = "" if certain else ", and that this is not certain"
+    return Promise(f"the library says {what}{doubt}", holds, elsewhere or {}, because)
 
 
 SURVIVES = (
@@ -71,11 +127,18 @@ def logged(*events: str) -> Promise:
     )
 
 
-def broken(promises: Iterable[Promise], facts: Facts) -> list[str]:
-    """Return the sentences that *facts* do not bear out."""
+def broken(promises: Iterable[Promise], facts: Facts, server: str) -> list[str]:
+    """Return the sentences that *facts* do not bear out on *server*."""
     if facts.error is not None:
         return [f"the row could not be finished: {facts.error}"]
-    return [promise.sentence for promise in promises if not promise.holds(facts)]
+    due = [promise.on(server) for promise in promises]
+    return [promise.sentence for promise in due if not promise.holds(facts)]
+
+
+def differences(promises: Iterable[Promise], server: str) -> list[str]:
+    """Return why *server* cannot be held to the same as the others."""
+    due = [promise.on(server) for promise in promises]
+    return list(dict.fromkeys(promise.because for promise in due if promise.because))
 
 
 def words(facts: Facts) -> str:
@@ -154,4 +217,9 @@ def _disconnects(facts: Facts) -> Iterator[str]:
             yield f"disconnect() for only {len(facts.disconnects)} of {expected}"
     else:
         calls = ", ".join(f"disconnect({code})" for code in facts.disconnects)
-        yield calls + "".join(f" {kind.upper()}" for kind in facts.kinds)
+        yield calls + "".join(f" {told(info)}" for info in facts.infos)
+
+
+def told(info: Mapping[str, Any]) -> str:
+    """Say what a ``DisconnectInfo`` said, and whether it was sure."""
+    return f"{info['kind'].upper()}{'' if info['certain'] else '?'}"

@@ -70,6 +70,7 @@ class Record:
     def as_json(self) -> dict[str, Any]:
         """Return everything that can leave the process."""
         return {
+            "began": self.began,
             "events": self.events,
             "disconnects": self.disconnects,
             "infos": self.infos,

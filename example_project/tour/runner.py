@@ -39,12 +39,13 @@ class Row:
     """What became of both sides under one fault on one server."""
 
     fault: Fault
+    server: str
     facts: dict[Side, Facts] = field(default_factory=dict)
 
 
 async def run(server: str, faults: Sequence[Fault], lengths: Lengths, report: Report) -> list[Row]:
     """Run *faults* on *server*, and report each as it is done."""
-    rows = {fault.name: Row(fault) for fault in faults}
+    rows = {fault.name: Row(fault, server) for fault in faults}
     in_memory = [fault for fault in faults if fault.layer == "memory"]
     shared = [fault for fault in in_memory if not fault.own_server]
 

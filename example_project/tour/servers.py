@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +19,16 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HERE = Path(__file__).resolve().parent.parent
-NAMES = ("daphne", "uvicorn")
+TITLES = {
+    "daphne": "Daphne",
+    "uvicorn": "Uvicorn",
+    "uvicorn-wsproto": "Uvicorn (wsproto)",
+    "hypercorn": "Hypercorn",
+    "granian": "Granian",
+}
+NAMES = tuple(TITLES)
+# A broker's faults never reach the server: one that waits for clients, and one that does not.
+WITH_BROKERS = ("daphne", "uvicorn")
 
 
 class ServerFailed(RuntimeError):
@@ -34,9 +45,14 @@ def free_port() -> int:
 
 def command(name: str, application: str, port: int, *options: str) -> list[str]:
     """Return the command line that serves *application* with the server called *name*."""
+    listen = ["--host", "127.0.0.1", "--port", str(port)]
+    uvicorn = ["-m", "uvicorn", *listen]
     where = {
         "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", str(port)],
-        "uvicorn": ["-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port)],
+        "uvicorn": [*uvicorn, "--ws", "websockets-sansio"],
+        "uvicorn-wsproto": [*uvicorn, "--ws", "wsproto"],
+        "hypercorn": ["-m", "hypercorn", "--bind", f"127.0.0.1:{port}"],
+        "granian": ["-m", "granian", "--interface", "asgi", *listen],
     }
     if name not in where:
         raise ValueError(f"no server called {name!r}; there are {', '.join(where)}")
@@ -84,6 +100,20 @@ async def end(process: subprocess.Popen[bytes], deadline: float = 5.0) -> int:
             process.kill()
         await asyncio.sleep(0.02)
     return process.wait()
+
+
+def family(pid: int) -> list[int]:
+    """Return *pid* and its descendants: some servers serve from a child; none without a /proc."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        # What has just ended is nobody's child.
+        with suppress(OSError):
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(entry.name))
+    found = [pid] if Path(f"/proc/{pid}").exists() else []
+    for member in found:
+        found += children.get(member, [])
+    return found
 
 
 class Server:
@@ -168,26 +198,38 @@ class Server:
 
     async def stop(self, deadline: float = 5.0) -> int:
         """End the process, by force after *deadline*, and return its exit status."""
-        return 0 if self._process is None else await end(self._process, deadline)
+        if self._process is None:
+            return 0
+        try:
+            return await end(self._process, deadline)
+        finally:
+            # A supervisor that had to be killed leaves its worker behind.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to the process and its workers."""
+        os.killpg(self.pid, number)
 
     def log_text(self) -> str:
         """Return what it has written so far."""
         return self.log.read_text(errors="replace")
 
     def rss_bytes(self) -> int | None:
-        """Return the memory it holds; None where there is no /proc."""
-        try:
-            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
-        except OSError:
-            return None
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        """Return the memory that it and its workers hold; None where there is no /proc."""
+        pages = 0
+        for pid in (processes := family(self.pid)):
+            with suppress(OSError):
+                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") if processes else None
 
     def open_files(self) -> int | None:
-        """Return how many descriptors it holds; None where there is no /proc."""
-        try:
-            return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
-        except OSError:
-            return None
+        """Return how many descriptors it and its workers hold; None where there is no /proc."""
+        held = 0
+        for pid in (processes := family(self.pid)):
+            with suppress(OSError):
+                held += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return held if processes else None
 
     def _clean_up(self) -> None:
         if self._owns_log:

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from .judge import broken, words
+from .servers import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 
     Findings = Mapping[str, Sequence[Row]]
 
-PACKAGES = ("Django", "channels", "channels_redis", "redis", "daphne", "uvicorn")
+PACKAGES = (
+    "Django", "channels", "channels_redis", "redis", "daphne", "uvicorn", "websockets", "wsproto",
+    "hypercorn", "granian",
+)  # fmt: skip
 FAULT_WIDTH = 27
 
 
 def broken_in(row: Row) -> list[str]:
     """Return what the resilient side did not keep."""
-    return broken(row.fault.promises, row.facts["resilient"])
+    return broken(row.fault.promises, row.facts["resilient"], row.server)
 
 
 def is_void(row: Row) -> bool:
@@ -54,7 +58,7 @@ def _lines(findings: Findings, left_out: Sequence[Fault], width: int) -> Iterato
     widths = (FAULT_WIDTH, column, column)
     rule = "-" * (sum(widths) + 6)
     for server, rows in findings.items():
-        yield from ("", server.capitalize(), rule)
+        yield from ("", TITLES[server], rule)
         yield from _cells(("fault", "plain Channels", "resilient"), widths)
         yield rule
         for row in rows:
@@ -88,7 +92,7 @@ def verdict(findings: Findings) -> str:
     """Return the tour's result in one line."""
     rows = [row for rows in findings.values() for row in rows]
     failed = [row for row in rows if broken_in(row)]
-    servers = " and ".join(name.capitalize() for name in findings)
+    servers = ", ".join(TITLES[name] for name in findings)
     void = sum(map(is_void, rows))
     but = f" {void} of them proved nothing." if void else ""
     if failed:

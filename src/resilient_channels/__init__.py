@@ -12,8 +12,15 @@ from .core.codes import CloseCode
 from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.outcomes import SendOutcome
 from .disconnects import on_disconnect
-from .exceptions import ConnectionClosed, LayerUnavailable, ResilientChannelsError
+from .draining import drain
+from .exceptions import (
+    ConnectionClosed,
+    GroupLimitExceeded,
+    LayerUnavailable,
+    ResilientChannelsError,
+)
 from .middleware import ResilientMiddleware
+from .origins import OriginValidator
 from .sending import broadcast, notify, safe_group_send
 
 __version__ = "0.1.0"
@@ -26,8 +33,10 @@ __all__ = [
     "ConnectionClosed",
     "DisconnectInfo",
     "DisconnectKind",
+    "GroupLimitExceeded",
     "Initiator",
     "LayerUnavailable",
+    "OriginValidator",
     "ResilientChannelsError",
     "ResilientJsonWebsocketConsumer",
     "ResilientMiddleware",
@@ -36,6 +45,7 @@ __all__ = [
     "SendOutcome",
     "__version__",
     "broadcast",
+    "drain",
     "notify",
     "on_disconnect",
     "safe_group_send",

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .crowds import find_crowding
+from .draining import find_draining
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .connection import Connection
+    from .core.refusal import Refusal
 
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a new connection is refused, and what its client is told.
-
-    Attributes:
-        cause: In a word or two, for the log.
-        code: Close code, for a client that speaks the wire protocol.
-        status: HTTP status, for any other.
-        after: Seconds after which the client should try again.
-    """
-
-    cause: str
-    code: int
-    status: int
-    after: float | None = None
+REASONS: tuple[Callable[[Connection], Refusal | None], ...] = (find_draining, find_crowding)
+"""What is asked, in this order. The last one counts those in whom nobody has refused."""
 
 
 def find_refusal(connection: Connection) -> Refusal | None:
     """Why *connection*, which has just begun, is refused; ``None`` if it is not."""
+    for find in REASONS:
+        refusal = find(connection)
+        if refusal is not None:
+            return refusal
     return None

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from .core.options import PolicyError
-from .core.policies import SECTIONS, Policies, build_section, option_names
+from .core.options import PolicyError, show
+from .core.policies import SECTIONS, LimitsPolicy, Policies, build_section, option_names
 
 SETTING = "RESILIENT_CHANNELS"
 ATTRIBUTE = "resilience"
@@ -28,20 +28,20 @@ _cache: WeakKeyDictionary[object, Policies] = WeakKeyDictionary()
 
 
 def _suggest(word: object, known: tuple[str, ...]) -> str:
-    close = get_close_matches(str(word), known, n=1)
+    close = get_close_matches(word, known, n=1) if isinstance(word, str) else []
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 
 def find_problems(config: object, where: str) -> Iterator[str]:
     """Everything that is wrong with *config*, in sentences that name the key and the way out."""
     if not isinstance(config, Mapping):
-        yield f"{where} must be a dict of sections, not {config!r}"
+        yield f"{where} must be a dict of sections, not {show(config)}"
         return
     for section, values in config.items():
         if section not in SECTIONS:
-            yield f"{where} has no section {section!r}; {_suggest(section, tuple(SECTIONS))}"
+            yield f"{where} has no section {show(section)}; {_suggest(section, tuple(SECTIONS))}"
         elif not isinstance(values, Mapping):
-            yield f"{where}[{section!r}] must be a dict of options, not {values!r}"
+            yield f"{where}[{section!r}] must be a dict of options, not {show(values)}"
         else:
             yield from _find_section_problems(section, values, where)
 
@@ -50,7 +50,7 @@ def _find_section_problems(section: str, values: Mapping[str, Any], where: str) 
     known = option_names(section)
     for key in values:
         if key not in known:
-            yield f"{where}[{section!r}] has no option {key!r}; {_suggest(key, known)}"
+            yield f"{where}[{section!r}] has no option {show(key)}; {_suggest(key, known)}"
     for key in values:
         if key in known:
             try:
@@ -87,7 +87,17 @@ def _build(owner: object) -> Policies:
         )
         for section in SECTIONS
     }
-    return Policies(**sections)
+    places = dict.fromkeys(own.get(LimitsPolicy.section, {}), _find_place(owner))
+    return Policies(**sections, places=places)
+
+
+def _find_place(owner: object) -> str:
+    """Where the ``resilience`` of *owner* is written: in a class, its own or one it inherits from,
+    or in a middleware."""
+    for cls in owner.__mro__ if isinstance(owner, type) else ():
+        if ATTRIBUTE in vars(cls):
+            return f"{cls.__module__}.{cls.__qualname__}"
+    return f"{type(owner).__qualname__} {id(owner)}"
 
 
 @cache

@@ -9,6 +9,7 @@ from .core import events, wire
 from .core.codes import REGISTRY, CloseCode
 from .core.credit import Credit
 from .core.subprotocols import Offer, read_offer
+from .inbound import make_inbound
 from .observers import notify
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Conversation:
             marks.add(wire.MARK)
         self._connection.intake.marks = "".join(marks)
         self._connection.intake.sift = self.sift if marks else None
+        self._connection.intake.guard = make_inbound(self._connection)
         self._connection.gate.set_protocol(is_ours=self.is_negotiated, credit=self._make_credit())
         if not self.is_negotiated:
             return message, None
@@ -129,8 +131,7 @@ class Conversation:
         heartbeat = self._connection.heartbeat
         if heartbeat is not None and text == heartbeat.awaited and self._is_heard():
             self.taken += 1
-            heartbeat.answered_latest()
-            return NO_ANSWER
+            return NO_ANSWER if heartbeat.answered_latest() else self._count(NO_ANSWER)
         if self.is_negotiated and text[0] == wire.MARK:
             if text[1:2] == wire.MARK:
                 return {**message, "text": text[1:]}
@@ -140,7 +141,7 @@ class Conversation:
         reply = policy.reply.get(text)
         if reply is not None:
             self.taken += 1
-            return reply
+            return self._count(reply)
         return message
 
     def _is_heard(self) -> bool:
@@ -166,7 +167,7 @@ class Conversation:
         if not self._has_greeted:
             return self._ignore("before hello")
         if isinstance(frame, wire.Ping):
-            return wire.encode_pong(frame.nonce)
+            return self._count(wire.encode_pong(frame.nonce))
         heartbeat = self._connection.heartbeat
         if heartbeat is None or not heartbeat.answered(frame.nonce):
             return self._ignore("unasked")
@@ -176,4 +177,9 @@ class Conversation:
         if not self.ignored:
             notify(events.ControlIgnored(**self._connection.who, cause=cause))
         self.ignored += 1
-        return NO_ANSWER
+        return self._count(NO_ANSWER)
+
+    def _count(self, answer: str) -> str:
+        """Count a frame that is not for the application, if it need not have come."""
+        guard = self._connection.intake.guard
+        return answer if guard is None or guard.counts() else NO_ANSWER

@@ -22,12 +22,14 @@ from .core.frames import Frame
 from .dispatching import find_dispatch
 from .failures import FailureHandler
 from .forwarding import forward
+from .guarding import guard
 from .intake import LEFT
 from .layers.side import LayerSide
 from .refusing import admit
 from .tasks import TaskGroup
 from .teardown import Teardown
 from .turns import Turn, current_turn, is_being_cancelled
+from .watchdog import is_work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -70,7 +72,7 @@ class Driver(Connection):
         # Made when they are needed: most connections never fail and have no tasks.
         self._failures: FailureHandler | None = None
         self._tasks: TaskGroup | None = None
-        self._dispatch = find_dispatch(consumer)
+        self._dispatch = guard(self, find_dispatch(consumer))
 
     @property
     def failures(self) -> FailureHandler:
@@ -146,9 +148,10 @@ class Driver(Connection):
 
     # --- handling ------------------------------------------------------------------------------
 
+    @is_work
     async def _handle(self, message: Message, *, from_layer: bool) -> None:
         if type(message) is Frame:
-            await forward(self, message)
+            forward(self, message, message.key)
             return
         if from_layer and not await self._admits(message):
             return

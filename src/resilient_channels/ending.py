@@ -12,6 +12,7 @@ from .core import events
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.link import State
+from .crowds import leave
 from .observers import notify
 from .registry import registry
 from .turns import is_being_cancelled
@@ -50,10 +51,12 @@ class Ending:
         deadline = max(started + self._timeout, self._loop.time() + self._timeout * 0.25)
         await self._guard("close", self._settle())
         connection.link.finish()
-        for limit in (connection.heartbeat, connection.lifetime):
+        leave(connection)
+        for limit in (connection.heartbeat, connection.lifetime, connection.intake.guard):
             if limit is not None:
                 limit.stop()
         await self._end_work(deadline)
+        await self._let_close_frame_out()
         await self._stop_readers()
         registry.remove(connection)
         self._tell()
@@ -89,6 +92,12 @@ class Ending:
                 await closing
         except TimeoutError:
             connection.tell_step("the server did not take our close frame")
+
+    async def _let_close_frame_out(self) -> None:
+        """Granian writes none any more, once the application has returned."""
+        closing = self._connection.gate.closing
+        if closing is not None and not closing.done():
+            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT)
 
     async def _wait_for_report(self, seconds: float) -> None:
         try:

@@ -4,6 +4,7 @@
 
     ResilientChannelsError
     ├── ConnectionClosed (also OSError)        the connection is over; nothing was written
+    ├── GroupLimitExceeded                      the connection may be in no more groups
     └── LayerUnavailable (also ConnectionError) the channel layer did not answer in time
 """
 
@@ -56,6 +57,21 @@ class LayerUnavailable(ResilientChannelsError, ConnectionError):
             f"channel layer {self.alias!r} did not complete {self.operation}() "
             f"within {self.waited:.1f} s"
         )
+
+
+class GroupLimitExceeded(ResilientChannelsError):
+    """A consumer has tried to join one group more than ``LIMITS.groups``. It was not joined.
+
+    Attributes:
+        limit: How many groups a connection may be in.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the connection is in {self.limit} groups, and may be in no more (LIMITS.groups)"
 
 
 def is_mere_departure(error: BaseException) -> bool:

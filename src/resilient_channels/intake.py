@@ -39,6 +39,15 @@ class Owner(Protocol):
     def inbox_stuck(self) -> None: ...
 
 
+class Guard(Protocol):
+    """Who may turn a frame away."""
+
+    def admits(self, message: Message) -> bool: ...
+    def counts(self) -> bool: ...
+    def excuse(self, seconds: float) -> None: ...
+    def stop(self) -> None: ...
+
+
 class Intake:
     """Everything that waits to be handled by one consumer.
 
@@ -46,6 +55,7 @@ class Intake:
         sift: Looks at a text before it counts as the application's: returns the message that does,
             or text to answer with (none, if empty) when it is not for the application.
         marks: Only texts that begin with one of these characters are looked at.
+        guard: Looks at each frame before anybody else does, if there are limits.
         last_heard: When the peer last gave a sign of life, on the loop's clock.
         received: How many frames have come.
         took_event: Whether the message taken last came from the layer.
@@ -53,8 +63,8 @@ class Intake:
 
     __slots__ = (
         "_events", "_frames", "_has_begun", "_inbox", "_is_discarding", "_is_over", "_loop",
-        "_notices", "_owner", "_policy", "_receive", "_taker", "_waiters", "_wheel", "last_heard",
-        "marks", "received", "sift", "took_event",
+        "_notices", "_owner", "_policy", "_receive", "_taker", "_waiters", "_wheel", "guard",
+        "last_heard", "marks", "received", "sift", "took_event",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, receive: Receive, policy: InboxPolicy, wheel: Wheel) -> None:
@@ -76,6 +86,7 @@ class Intake:
         self.last_heard = self._loop.time()
         self.received = 0
         self.marks = ""
+        self.guard: Guard | None = None
         self.sift: Callable[[Message], Message | str] | None = None
 
     def __len__(self) -> int:
@@ -112,7 +123,12 @@ class Intake:
         """Queue what the client sent, if it is for the application; ``None`` at the end."""
         if message["type"] == "websocket.receive":
             self.last_heard = self._loop.time()
+            if self._is_discarding:
+                return False
             self.received += 1
+            guard = self.guard
+            if guard is not None and not guard.admits(message):
+                return False
             text = message.get("text")
             if self.sift is not None and text and text[0] in self.marks:
                 sifted = self.sift(message)
@@ -121,6 +137,8 @@ class Intake:
                         self._owner.answer(sifted)
                     return False
                 message = sifted
+            if guard is not None and not guard.counts():
+                return False
         elif message["type"] == "websocket.disconnect":
             self._owner.client_left(message)
             return None
@@ -268,11 +286,14 @@ class Intake:
         if policy.close_after is not None:
             alarms.append(after(policy.close_after, self._owner.inbox_stuck))
         self._owner.stopped_listening()
+        began = self._loop.time()
         try:
             while self._inbox.is_full:
                 await self._wait()
         finally:
             self._owner.listens_again()
+            if self.guard is not None:
+                self.guard.excuse(self._loop.time() - began)
             for alarm in alarms:
                 alarm.cancel()
 

@@ -44,6 +44,10 @@ class Verdict:
 IGNORE = Verdict()
 
 
+class FrameTooDeep(ValueError):
+    """A client's JSON is nested deeper than it may be; it was not parsed."""
+
+
 class ErrorJudge:
     """Judges one connection's failures against its budget."""
 
@@ -76,7 +80,7 @@ class ErrorJudge:
                 self.report_unhandled(message, fault)
                 return IGNORE
         else:
-            input_fault = compat.find_input_fault(error)
+            input_fault = _find_input_fault(error)
             if input_fault is not None:
                 return self._judge_input(error, message, input_fault)
         return self._judge_bug(error, message, from_layer=from_layer)
@@ -138,6 +142,10 @@ class ErrorJudge:
     def _spend(self) -> bool:
         is_overdrawn = self._budget.spend(self._clock())
         return is_overdrawn or self._policy.mode == "close"
+
+
+def _find_input_fault(error: BaseException) -> str | None:
+    return "depth" if isinstance(error, FrameTooDeep) else compat.find_input_fault(error)
 
 
 def find_layer_failure(error: BaseException) -> LayerUnavailable | None:

@@ -13,12 +13,14 @@ from .core.codes import CloseCode
 from .core.disconnects import DisconnectInfo
 from .core.link import State
 from .core.subprotocols import PREFIX
+from .crowds import leave, lend
 from .ending import REPORT_TIMEOUT
 from .exceptions import is_mere_departure
 from .gate import find_owner
 from .intake import LEFT
 from .nesting import find_outer, surrounding
 from .registry import registry
+from .watchdog import is_work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,6 +111,7 @@ class Passage(Connection):
         self._is_aside = False
         self._end: Message | None = None  # what the application was told in the end
 
+    @is_work
     async def serve(self, app: Any) -> None:
         """Run *app*. That it ends by what a send has raised to end it is no failure."""
         try:
@@ -194,6 +197,7 @@ class Passage(Connection):
             self.gate.step_aside()
             self.departure.finish()
             registry.remove(self)
+            lend(self)
         surrounding.set(None)  # in the context of whoever takes over
         raw_scope, raw_receive, raw_send = self._raw
         if raw_scope is not self.scope:
@@ -217,6 +221,7 @@ class Passage(Connection):
     async def clean_up(self) -> None:
         """Run the cleanup, unless it is somebody else's business."""
         if self._is_aside:
+            leave(self)  # unless whoever took over has its seat
             return
         await super().clean_up()
         self.intake.finish()  # for what the application may have left behind

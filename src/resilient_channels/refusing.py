@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from . import compat
 from .admission import find_refusal
+from .standby import stand_by
 
 if TYPE_CHECKING:
-    from .admission import Refusal
     from .connection import Connection
+    from .core.refusal import Refusal
 
 
 async def admit(connection: Connection) -> bool:
     """Whether its application gets to see *connection*; if not, the client was told why."""
+    stand_by(connection.scope)
     refusal = find_refusal(connection)
     if refusal is not None:
         await refuse(connection, refusal)

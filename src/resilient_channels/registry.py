@@ -50,6 +50,9 @@ class Registry:
     def __len__(self) -> int:
         return len(self._live)
 
+    def __contains__(self, identifier: str) -> bool:
+        return identifier in self._live
+
     def __iter__(self) -> Iterator[Connection]:
         return iter(list(self._live.values()))
 

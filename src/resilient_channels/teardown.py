@@ -13,6 +13,7 @@ from .ending import Ending
 from .observers import notify
 from .registry import registry
 from .turns import handler_turn
+from .watchdog import is_work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -84,6 +85,7 @@ class Teardown(Ending):
             steps.append(("disconnect", lambda: self._dispatch_disconnect(info)))
         return steps
 
+    @is_work
     async def _run_steps(
         self, steps: list[tuple[str, Callable[[], Awaitable[None]]]], deadline: float | None
     ) -> None:

@@ -1,9 +1,13 @@
 """What every test of a check needs: a redis-py of its choice, and no consumers but its own."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from importlib import metadata
+from types import ModuleType
+from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from resilient_channels.mixins import find_consumers
 
@@ -39,3 +43,17 @@ def set_redis(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
         monkeypatch.setattr(metadata, "version", pretend)
 
     return set_version
+
+
+@pytest.fixture
+def set_application(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
+    """Let ``ASGI_APPLICATION`` be an application that has been imported."""
+    module: Any = ModuleType("project_asgi")
+
+    def set_to(application: Any) -> None:
+        module.application = application
+
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    # Not with the fixture "settings": a test's own override_settings comes and goes inside.
+    with override_settings(ASGI_APPLICATION="project_asgi.application"):
+        yield set_to

@@ -8,10 +8,14 @@ import sys
 from typing import Any
 
 import pytest
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
+from django.urls import path
 
 from checks.configurations import ids, layers
 from resilient_channels import AsyncResilientWebsocketConsumer
@@ -122,12 +126,13 @@ def test_a_broken_configuration_does_not_break_the_checks(broken: Any):
 def test_identifiers_are_unique_and_well_formed():
     assert all(re.fullmatch(rf"{APP}\.[EWI]\d{{3}}", check_id) for check_id in CHECK_IDS)
     errors = [f"E{n:03}" for n in range(1, 9)]
-    warnings = [f"W{n:03}" for n in range(1, 10)]
-    assert [*CHECK_IDS] == [f"{APP}.{n}" for n in (*errors, *warnings, "I001")]
+    warnings = [f"W{n:03}" for n in range(1, 12)]
+    assert [*CHECK_IDS] == [f"{APP}.{n}" for n in (*errors, *warnings, "I001", "I002", "I003")]
 
 
 @override_settings(
     DEBUG=False,
+    ALLOWED_HOSTS=["*"],
     RESILIENT_CHANNELS={
         "TEARDOWN": {"timeout": 60},
         "HEARTBEAT": {"pong": "pong"},
@@ -147,7 +152,11 @@ def test_identifiers_are_unique_and_well_formed():
         "no layer": {"BACKEND": HUB, "CONFIG": {"BACKEND": "collections.OrderedDict"}},
     },
 )
-def test_every_finding_has_an_identifier_that_is_listed():
+def test_every_finding_has_an_identifier_that_is_listed(set_application):
+    routes = [path("open", AsyncWebsocketConsumer.as_asgi())]
+    guarded = AllowedHostsOriginValidator(AsyncWebsocketConsumer.as_asgi())
+    set_application(URLRouter([*routes, path("guarded", guarded)]))
+
     class Elsewhere(AsyncResilientWebsocketConsumer):
         channel_layer_alias = "elsewhere"
 
@@ -168,7 +177,7 @@ def test_the_checks_run_under_their_own_tag():
         assert ids(run_checks(tags=[APP])) == ["W001", "W007"]
         deployed = run_checks(tags=[APP], include_deployment_checks=True)
 
-    assert ids(deployed) == ["W001", "W007", "I001"]
+    assert ids(deployed) == ["W001", "W007", "I001", "I002", "I003"]
 
 
 def test_manage_py_check_prints_a_warning():

@@ -33,6 +33,10 @@ PUBLISHED = {
     "layer.call_failed": "INFO",
     "layer.overflow": "WARNING",
     "notify.failed": "WARNING",
+    "drain.began": "INFO",
+    "drain.ended": "INFO",
+    "drain.skipped": "INFO",
+    "drain.unreachable": "WARNING",
 }
 
 RECORD_ATTRIBUTES = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
@@ -67,8 +71,8 @@ def test_names_are_unique():
 
 
 @every_event
-def test_an_event_belongs_to_one_of_five_loggers(event: type[Event]):
-    assert event.topic in {"connection", "heartbeat", "send", "handler", "layer"}
+def test_an_event_belongs_to_one_of_six_loggers(event: type[Event]):
+    assert event.topic in {"connection", "heartbeat", "send", "handler", "layer", "drain"}
 
 
 @every_event

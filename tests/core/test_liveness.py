@@ -1,10 +1,11 @@
 """Who is given up and who is not: arithmetic, then any peer against any run of bad luck."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from resilient_channels.core.liveness import JITTER, MAX_UNANSWERED, Liveness
+from support.profiles import thorough
 
 CHANCE = st.floats(0, 1, exclude_max=True)
 
@@ -114,6 +115,18 @@ def test_an_answer_without_a_number_measures_the_round_trip_too():
     liveness.answered_latest(100.5)
 
     assert liveness.rtt == 0.5
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [(3.0234375, 3.023438), (0.0078125, 0.007812), (0.0000004, 0.0), (0.0000006, 0.000001)],
+)
+def test_a_round_trip_is_told_to_the_nearest_microsecond(taken: float, told: float):
+    liveness = pinged(at=0.0)
+
+    liveness.answered(1, taken)
+
+    assert liveness.rtt == told
 
 
 @pytest.mark.parametrize("nonce", [0, 2, -1, True, 1.0, "1", "", 2**53])
@@ -294,7 +307,8 @@ class PeerAndLuck(RuleBasedStateMachine):
 
     @invariant()
     def a_round_trip_is_never_longer_than_what_happened(self) -> None:
-        assert self.liveness.rtt is None or 0 <= self.liveness.rtt <= self.now
+        # Round trips are told to the microsecond, so half of one may have been added.
+        assert self.liveness.rtt is None or 0 <= self.liveness.rtt <= round(self.now, 6)
 
 
 class PeerAndLuckWithPingsInBetween(PeerAndLuck):
@@ -303,8 +317,18 @@ class PeerAndLuckWithPingsInBetween(PeerAndLuck):
     interval = 5.0
 
 
+def test_a_round_trip_that_is_rounded_up_is_no_longer_than_what_happened():
+    luck = PeerAndLuckWithPingsInBetween()
+    luck.the_road_changes(latency=2.0, chance=0.0)
+    luck.time_passes(seconds=1.109375)
+    luck.the_loop_stalls(seconds=1.9140625, answers_are_read_first=False)
+
+    assert luck.liveness.rtt == 3.023438
+    luck.a_round_trip_is_never_longer_than_what_happened()
+
+
 TestPeerAndLuck = PeerAndLuck.TestCase
 TestPeerAndLuckWithPingsInBetween = PeerAndLuckWithPingsInBetween.TestCase
 for machine in (TestPeerAndLuck, TestPeerAndLuckWithPingsInBetween):
-    machine.settings = settings(max_examples=100, stateful_step_count=40)
+    machine.settings = thorough(100, steps=40)
 del machine

@@ -3,16 +3,19 @@
 from dataclasses import dataclass, fields
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from resilient_channels.core.options import (
+    MOST,
     PolicyError,
     check_choice,
     check_count,
+    check_rate,
     check_seconds,
     check_text,
     check_texts,
     option,
+    show,
 )
 
 
@@ -59,8 +62,12 @@ def is_number(value: object) -> bool:
 
 
 @given(value=anything)
-def test_seconds_are_positive_and_finite(value: object):
-    sound = is_number(value) and 0 < value < float("inf")
+@example(value=float(MOST))
+@example(value=MOST + 1)
+@example(value=10**400)
+@example(value=1.7e308)
+def test_seconds_are_positive_and_not_endless(value: object):
+    sound = is_number(value) and 0 < value <= MOST
 
     assert passes(check_seconds, value) is sound
     assert passes(check_seconds, value, optional=True) is (sound or value is None)
@@ -101,3 +108,22 @@ def test_texts_map_text_to_text(value: dict[str, str]):
 )  # fmt: skip
 def test_anything_else_is_no_texts(value: object):
     assert not passes(check_texts, value)
+
+
+def test_what_no_reader_can_mean_is_told_with_the_most_there_is():
+    with pytest.raises(PolicyError, match=r"a positive number per second \(up to 1000000000\) or"):
+        check_rate("SECTION", "name", 1e300)
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "value", [10**5000, Unspeakable(), [Unspeakable()]], ids=["int", "object", "list"]
+)
+def test_a_value_that_cannot_be_written_is_refused_like_any_other(value: object):
+    with pytest.raises(PolicyError, match=f"a {type(value).__name__} that has no repr"):
+        check_seconds("SECTION", "name", value)
+    assert show(value).startswith("a ")

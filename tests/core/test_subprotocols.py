@@ -24,8 +24,14 @@ def test_the_token_is_the_published_one():
         ["resilient.v1x"],
         ["Resilient.v1"],
         ["x.resilient.v1"],
+        # What is behind the dot has to be a subprotocol's name itself.
+        ["resilient.v1."],
+        ["resilient.v1.chät"],
+        ["resilient.v1.a b"],
+        ["resilient.v1.a\r\nb: c"],
+        ["resilient.v1." + "a" * 201],
     ],
-    ids=str,
+    ids=ascii,
 )
 def test_an_ordinary_client_has_not_offered_it(offered: list[str]):
     assert read_offer(offered) is None
@@ -81,6 +87,14 @@ def test_the_applications_choice_is_translated_back(
 
     assert offer is not None
     assert offer.answer(chosen) == answer
+
+
+def test_what_is_no_name_is_left_as_it_was_offered():
+    offer = read_offer(["resilient.v1.a b", V1, "resilient.v1.chat"])
+
+    assert offer is not None
+    assert offer.visible == ("resilient.v1.a b", "chat")
+    assert offer.combined == {"chat"}
 
 
 protocols = st.lists(

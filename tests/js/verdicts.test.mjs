@@ -128,6 +128,36 @@ for (const chance of [0, 0.5, 0.999]) {
   });
 }
 
+test("a wait that the server asked for is no failure", () => {
+  const browser = held();
+  // Sent away, and met by the same process that is on its way out, again and again.
+  for (let i = 0; i < 5; i++) {
+    browser.last.deliver(bye(3512, "now", 20_000));
+    browser.last.end(3512);
+    assert.equal(browser.client.detail.delay, 20_000 + 500);
+    browser.clock.advance(20_500);
+    browser.greet();
+  }
+
+  browser.last.cut();
+
+  assert.equal(browser.client.detail.delay, 500);
+});
+
+test("unless it is shorter than the wait that is due: nobody is asked again and again", () => {
+  const browser = held();
+  const seen = [];
+  for (let i = 0; i < 5; i++) {
+    browser.last.deliver(bye(3512, "now", 100));
+    browser.last.end(3512);
+    seen.push(browser.client.detail.delay);
+    browser.clock.advance(seen.at(-1));
+    browser.greet();
+  }
+
+  assert.deepEqual(seen, [600, 1_100, 2_100, 4_100, 8_100]);
+});
+
 test("after_ms counts for a backoff, too, and does not take its place", () => {
   const browser = held();
   browser.last.deliver(bye(3503, "backoff", 4_000));

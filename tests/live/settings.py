@@ -13,7 +13,8 @@ CHANNEL_LAYERS = {
         os.environ.get("LAYER", '{"BACKEND": "channels.layers.InMemoryChannelLayer"}')
     )
 }
-RESILIENT_CHANNELS = json.loads(os.environ.get("OPTIONS", "{}"))
+# Unless a test is about it: most stop their server with clients on it, and do not want to wait.
+RESILIENT_CHANNELS = {"DRAIN": {"mode": "off"}, **json.loads(os.environ.get("OPTIONS", "{}"))}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

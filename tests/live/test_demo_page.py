@@ -1,7 +1,9 @@
 """The demo page in a real Chromium: every button, on both servers, and what a person reads then."""
 
+import os
 import re
 from contextlib import ExitStack
+from importlib.util import find_spec
 
 import pytest
 from selenium.webdriver import Keys
@@ -13,9 +15,26 @@ from live.demo import Demo
 pytestmark = pytest.mark.live
 
 SERVERS = ["daphne", "uvicorn"]
+OTHER_SERVERS = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            find_spec(module) is None and "CI" not in os.environ,
+            reason=f"{module} is not installed",
+        ),
+    )
+    for name, module in (
+        ("uvicorn-wsproto", "wsproto"),
+        ("hypercorn", "hypercorn"),
+        ("granian", "granian"),
+    )
+]
 BOUND = sum(RESILIENT_CHANNELS["HEARTBEAT"].values())
+OUTBOX_MB = RESILIENT_CHANNELS["OUTBOX"]["bytes"] / 1_000_000
 
 OPEN = "still open and answers."
+HUNG = r"still open and answers; its handler hung in send\(\) for [\d.]+ s."
+PILED_UP = r"still open and answers; (?P<mb>\d+) MB that it did not read piled up in the server."
 GONE = r"closed (1006|1011); disconnect\(\) did not run; stays closed."
 CLOSED = r"closed \d+; disconnect\(.*"
 # What becomes of the plain pane, and of the resilient one: whether it is fine, and the words.
@@ -35,6 +54,10 @@ EXPECTED = {
     "malformed-json": [("bad", GONE), ("good", OPEN)],
     "binary-frame": [("bad", GONE), ("good", OPEN)],
     "empty-frame": [("bad", GONE), ("good", OPEN)],
+    "flood": [
+        ("bad", "still open and answers; nobody kept the page from sending 400 messages at once."),
+        ("good", r"closed 3429; disconnect\(3429\) ran once; back after [\d.]+ s."),
+    ],
     "leave-in-handler": [
         (None, CLOSED),
         ("good", r"closed \d+; disconnect\(3000\) ran once."),
@@ -56,10 +79,20 @@ EXPECTED = {
             r"disconnect\(3408\) ran once; back after .*",
         ),
     ],
+    # Whoever reads on only after more than a second does not learn why it was given up.
+    "slow-reader": [
+        ("bad", f"{HUNG}|{PILED_UP}"),
+        ("good", r"closed (3420|1006); disconnect\(3420\) ran once; back after [\d.]+ s."),
+    ],
     "layer-away": [("bad", GONE), ("good", OPEN)],
     "blocked-loop": [
         ("good", "still open and answers; the server stood still for 3 s and dropped nobody."),
         ("good", "still open and answers; the server stood still for 3 s and dropped nobody."),
+    ],
+    # What a plain consumer and its client learn of it is the server's affair, too.
+    "deploy": [
+        ("bad", r"closed (1006|1012); disconnect\(.*; stays closed."),
+        ("good", r"closed 3512; disconnect\(3512\) ran once; back after [\d.]+ s."),
     ],
     "server-restart": [
         ("bad", "closed 1006; stays closed."),
@@ -189,6 +222,35 @@ def test_the_server_notices_a_frozen_page_within_the_bound(reports, server):
     assert float(noticed["seconds"]) < told + BOUND + 1 + reports[server]["lateness"]
 
 
+@pytest.mark.parametrize(("server", "pattern"), [("daphne", PILED_UP), ("uvicorn", HUNG)])
+def test_a_page_that_does_not_read_costs_a_plain_server_memory_or_time(reports, server, pattern):
+    (_, words), _ = reports[server]["slow-reader"]
+
+    found = re.fullmatch(pattern, words)
+
+    assert found, words
+    # More than the outbox of a resilient consumer would hold.
+    assert server != "daphne" or int(found["mb"]) > 5 * OUTBOX_MB
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_only_a_flood_meets_the_limit_and_only_a_slow_reader_the_bound(pages, reports, server):
+    log = pages[server].demo.log_text()
+
+    assert log.count("limit.exceeded ") == 1
+    assert log.count("outbox.overflow ") == 1
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_deployment_leaves_nobody_behind(pages, reports, server):
+    log = pages[server].demo.log_text()
+
+    assert log.count("drain.began ") == 1
+    assert re.search(r"drain.ended closed=1 left=0 ", log)
+    # After the deployment, and after the crash.
+    assert log.count("here is a new one") == 2
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_browser_has_nothing_to_complain_of(reports, server):
     assert reports[server]["complaints"] == []
@@ -254,6 +316,20 @@ def test_it_can_be_read_in_any_light_and_on_any_screen(pages, scheme, width):
     assert browser.run(POOR_CONTRASTS) == []
 
 
+@pytest.mark.parametrize("server", OTHER_SERVERS)
+def test_a_deployment_is_survived_on_other_servers_too(pages, tmp_path, server):
+    with Demo(server, tmp_path / "demo.log") as demo:
+        page = Page(pages["daphne"].browser, demo)
+
+        page.press("deploy")
+        page.rests()
+
+        _, (kind, words) = page.reports("deploy")
+        assert kind == "good", words
+        assert re.fullmatch(EXPECTED["deploy"][1][1], words), words
+        assert demo.interrupt() == 0
+
+
 def test_without_a_server_the_resilient_pane_counts_down_and_keeps_what_is_said(pages):
     page = pages["uvicorn"]
 
@@ -265,3 +341,13 @@ def test_without_a_server_the_resilient_pane_counts_down_and_keeps_what_is_said(
     page.shows("resilient", "log", "[^]*Nobody answered: the next try is in [^]*")
     page.shows("resilient", "again", "Try now")
     page.shows("plain", "log", "[^]*, and nobody makes it anew.[^]*")
+
+
+def test_ctrl_c_ends_the_demo_without_a_drain(pages):
+    page = Page(pages["daphne"].browser, pages["daphne"].demo)
+    before = page.demo.log_text().count("drain.began")
+
+    assert page.demo.interrupt() == 0
+
+    page.shows("resilient", "log", "[^]*Nobody answered: the next try is in [^]*")
+    assert page.demo.log_text().count("drain.began") == before

@@ -10,8 +10,9 @@ import pytest
 from live.fleet.consumers import say
 from live.fleet.peers import meet_in
 from live.fleet.processes import PUBSUB, hub, plain, run, serving
-from live.stage import SERVERS, until
+from live.stage import until
 from tour.brokers import Broker, available
+from tour.servers import WITH_BROKERS
 
 pytestmark = [
     pytest.mark.live,
@@ -23,7 +24,7 @@ pytestmark = [
 
 GROUP = "everybody"
 TIMES = 100
-on_each_server = pytest.mark.parametrize("name", SERVERS)
+on_each_server = pytest.mark.parametrize("name", WITH_BROKERS)
 
 
 def hub_on_pubsub(broker):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from live.silence import BOUND, HEARTBEAT, LONG, check_given_up, vanish
-from live.stage import do, echoes, on_every_server, until
+from live.stage import do, echoes, on_every_server, reported, until
 from tour.client import Refused
 from tour.heart import PROTOCOL, Heart
 
@@ -60,20 +60,21 @@ async def test_a_frozen_peer_is_found_in_time_and_the_application_is_told(stage)
 async def test_disconnect_runs_although_a_send_came_too_late(stage):
     """On plain Uvicorn the consumer is ended by the exception that such a send raises."""
 
-    async def check(path, end, code):
+    async def check(path, end, *told):
         client = await stage.connect(path)
         await do(client, "work", seconds=0.5, answers=5)
         await stage.entry(client.key, "working")
         await end(client)
         await stage.entry(client.key, "worked")
         left = await stage.entry(client.key, "disconnect")
+        code = reported(stage.server.name, *told)["code"]
         assert (left["code"], left["type"]) == (code, "int"), (path, end)
         assert len(stage.entries(client.key, "disconnect")) == 1
         await client.aclose()
 
     for path in ("async", "sync"):
-        await check(path, lambda client: client.rst(), 1006)
-        await check(path, lambda client: client.close(4321), 4321)
+        await check(path, lambda client: client.rst(), 1006, "lost")
+        await check(path, lambda client: client.close(4321), 4321, "client")
     assert await nothing_is_left(stage)
     assert "Traceback" not in stage.log()
 
@@ -81,17 +82,18 @@ async def test_disconnect_runs_although_a_send_came_too_late(stage):
 @on_every_server(application=APPLICATION)
 async def test_an_application_is_told_the_same_on_every_server(stage):
     ends = {
-        1000: lambda client: client.close(1000),
-        4321: lambda client: client.close(4321),
-        1005: lambda client: client.close(None),
-        1006: lambda client: client.rst(),
+        (1000, "client"): lambda client: client.close(1000),
+        (4321, "client"): lambda client: client.close(4321),
+        (1005, "client"): lambda client: client.close(None),
+        (1006, "lost"): lambda client: client.rst(),
     }
     for path in STRANGERS:
-        for code, end in ends.items():
+        for told, end in ends.items():
             client = await stage.connect(path)
             assert await echoes(client)
             await end(client)
             left = await stage.entry(client.key, "disconnect")
+            code = reported(stage.server.name, *told)["code"]
             assert (left["code"], left["type"]) == (code, "int"), path
             await client.aclose()
     for path in ("async", "sync"):

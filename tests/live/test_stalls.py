@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from live.stage import do, serve
+from live.stage import SERVERS, do, serve
 
 pytestmark = pytest.mark.live
 
@@ -23,7 +23,6 @@ FEWER = PEERS // 5
 INTERVAL, TIMEOUT = (2.0, 2.0) if FULL else (1.0, 1.0)
 BOUND = INTERVAL + TIMEOUT + 1.0
 OPTIONS = {"HEARTBEAT": {"interval": INTERVAL, "timeout": TIMEOUT}}
-SERVERS = ["daphne", "uvicorn"]
 
 
 @pytest.fixture
@@ -60,11 +59,11 @@ async def block_the_loop_again_and_again(stage):
 
 
 async def stop_the_process(stage):
-    os.kill(stage.server.pid, signal.SIGSTOP)
+    stage.server.signal_all(signal.SIGSTOP)
     try:
         await asyncio.sleep(STOP)
     finally:
-        os.kill(stage.server.pid, signal.SIGCONT)
+        stage.server.signal_all(signal.SIGCONT)
 
 
 STALLS = [block_the_loop, block_the_loop_again_and_again, stop_the_process]

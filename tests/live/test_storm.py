@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from live.stage import do, echoes, serve, until
+from live.stage import SERVERS, do, echoes, serve, until
 from tour.brokers import Broker, available
+from tour.servers import WITH_BROKERS
 
 pytestmark = pytest.mark.live
 
-SERVERS = ["daphne", "uvicorn"]
 HUB = "resilient_channels.layers.ResilientChannelLayer"
 # Everything within one process.
 ALONE = {"in-memory": None, "hub": {"BACKEND": HUB}}
@@ -72,7 +72,7 @@ async def test_a_thousand_resets_leave_no_task_member_or_descriptor(name, layer,
     not available() and "CI" not in os.environ, reason="redis-server is not installed"
 )
 @pytest.mark.parametrize("way", ["bare", "hub"])
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", WITH_BROKERS)
 async def test_a_thousand_resets_leave_no_member_in_redis(name, way, tmp_path):
     async with Broker() as broker:
         # No limit on the time a read may take: see the system check W001.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 async def close_then(stage: Stage, what: str, colour: str = "async") -> Facts:
     """The consumer closes with 4001, and then does *what*."""
     connection = await stage.connect("own-close", colour=colour)
+    since = time.monotonic()
     await connection.do("close", code=4001, then=[what])
-    facts = await conclusion([connection])
+    facts = await conclusion([connection], since=since)
     facts.call = f"{what}() after it" if what == "send" else "second close()"
     facts.extra["words"] = [f"client saw {facts.client_saw}"]
     return facts

@@ -58,9 +58,12 @@ async def _found(stage: Stage, connection: Connection, link: AsyncExitStack | No
         await connection.client.rst()
         if link is not None:
             await link.aclose()
-    facts = await conclusion([connection], HANDLER + 3)
+    gone = moment(state, "gone")
+    since = None if gone is None else state["began"] + gone
+    facts = await conclusion([connection], HANDLER + 3, since=since)
     facts.seconds = seconds
     if seconds is None:
+        facts.extra["unnoticed"] = True
         facts.extra["words"] = [f"not noticed in {patience:.0f} s, until our reset"]
     else:
         facts.extra["words"] = [f"noticed after {seconds:.1f} s"]

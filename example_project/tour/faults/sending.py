@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..facts import Facts, conclusion, seconds_between
-from ..judge import Promise, ends
+from ..judge import Promise, ends, says
+from ..stage import moment
 from .base import Fault
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ async def never_read(stage: Stage) -> Facts:
     swallowed = _swallowed(state)
     grown = ((stage.server.rss_bytes() or 0) - (before or 0)) // 1024 // 1024
     await connection.client.rst()
-    facts = await conclusion([connection])
+    facts = await conclusion([connection], since=_asked_at(state))
     facts.seconds = freed
+    facts.extra["unnoticed"] = freed is None
     facts.extra |= {"swallowed": swallowed, "taken_mib": taken, "rss_grew_mib": grown}
     if swallowed:
         # Nothing above ASGI can bound what the server itself keeps.
@@ -67,15 +69,27 @@ async def never_read(stage: Stage) -> Facts:
     return facts
 
 
+def _asked_at(state: dict[str, Any]) -> float | None:
+    began = moment(state, "handler began")
+    return None if began is None else float(state["began"] + began)
+
+
 def _swallowed(state: dict[str, Any]) -> bool:
     """Whether everything was sent before any deadline could have passed."""
     took = seconds_between(state, "handler began", "handler finished")
     return took is not None and took < SEND_DEADLINE
 
 
+DAPHNE_NEVER_WAITS = (
+    "Daphne's `send()` never waits: whatever a client does not read is in the server's memory, "
+    "which the library can neither see nor bound. The end here is our own reset. A client with a "
+    "heartbeat is given up by that; `broadcast` and `safe_send(wait=False)` are bounded by the "
+    "outbox."
+)
 FREED = Promise(
     "a blocked send is given up within its deadline",
-    lambda facts: facts.extra["swallowed"] or (facts.seconds or PATIENCE) < 5.0,
+    lambda facts: (facts.seconds or PATIENCE) < 5.0,
+    {"daphne": Promise("the server takes it all at once", lambda f: f.extra["swallowed"])},
 )
 TOLD = Promise(
     "a background task learns that the connection is over",
@@ -94,5 +108,6 @@ FAULTS = (
     Fault("send-in-background", "background task sends after the client left",
           send_in_background, (TOLD, *ends(1006, "lost"))),
     Fault("never-reads", "client never reads, server streams", never_read,
-          (FREED, *ends()), alone=True),
+          (FREED, *ends(3420, "timeout", elsewhere={
+              "daphne": says(1006, "lost", because=DAPHNE_NEVER_WAITS)})), alone=True),
 )  # fmt: skip

@@ -58,11 +58,14 @@ async def survive(stage: Stage, stall: Stall) -> Facts:
     async with Crowd(stage.server.port, path, name, CROWD, f"group={group}") as crowd:
         await crowd.echo()
         seconds = await stall(stage)
+        over = time.monotonic()
         await asyncio.sleep(FOUND_WITHIN)
         after = await crowd.echo()
+        took = time.monotonic() - over
         await crowd.leave()
         state = await _all_ended(stage, name, group)
     facts = Facts(total=CROWD, alive=after["alive"], members=state["members"])
+    facts.took = round(took, 2)
     facts.ended = state["ended"]
     facts.disconnects, facts.infos = state["disconnects"], state["infos"]
     facts.left_by = state["left_by"]
@@ -127,11 +130,11 @@ def _pipe() -> Iterator[tuple[str, int]]:
 async def stop_the_process(stage: Stage) -> float:
     """The process is stopped and goes on later: SIGSTOP, a suspended machine."""
     began = time.monotonic()
-    os.kill(stage.server.pid, signal.SIGSTOP)
+    stage.server.signal_all(signal.SIGSTOP)
     try:
         await asyncio.sleep(stage.lengths.stop)
     finally:
-        os.kill(stage.server.pid, signal.SIGCONT)
+        stage.server.signal_all(signal.SIGCONT)
     return time.monotonic() - began
 
 

@@ -42,7 +42,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--layer", action="append", choices=LAYERS, help="this one; repeatable")
     parser.add_argument(
-        "--server", action="append", choices=servers.NAMES, help="this one; repeatable"
+        "--server", action="append", choices=servers.WITH_BROKERS, help="this one; repeatable"
     )
     parser.add_argument(
         "--plain", action="store_true", help="and plain consumers on the bare layer, beside it"
@@ -89,7 +89,7 @@ def chosen(options: argparse.Namespace) -> Iterator[Cell]:
             if layer == "memory" and event.needs_broker:
                 continue
             for setup in setups:
-                for server in options.server or servers.NAMES:
+                for server in options.server or servers.WITH_BROKERS:
                     yield Cell(event, layer, server, setup, options.sockets)
 
 

@@ -1,8 +1,9 @@
 """System checks: what is known to break a consumer, told before it does.
 
 Each reads settings and installed versions only; none opens a connection or imports a broker's
-client. Only a hub's ``BACKEND`` that is nobody's we know is imported, to find out whether it can
-be. Identifiers are never reused.
+client. Two things of the project's are imported: a hub's ``BACKEND`` that is nobody's we know, to
+find out whether it can be, and ``manage.py check`` the ASGI application, to look at its routes.
+Identifiers are never reused.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from .hubs import find_hub_messages
 from .identifiers import APP, CHECK_IDS
 from .options import find_heartbeat_messages, find_settings_messages
 from .processes import find_process_messages
+from .sockets import find_crowd_advice, find_host_messages, find_origin_messages
+from .traffic import find_traffic_advice
 
 __all__ = [
     "APP",
@@ -35,8 +38,10 @@ __all__ = [
     "IN_MEMORY_LAYER",
     "PUBSUB_LAYER",
     "check_deployment",
+    "check_exposure",
     "check_heartbeats",
     "check_layers",
+    "check_origins",
     "check_settings",
     "register",
 ]
@@ -47,7 +52,9 @@ def register() -> None:
     register_check(check_settings, APP)
     register_check(check_heartbeats, APP)
     register_check(check_layers, APP)
+    register_check(check_origins, APP, Tags.security)
     register_check(check_deployment, APP, Tags.security, deploy=True)
+    register_check(check_exposure, APP, Tags.security, deploy=True)
 
 
 def check_settings(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
@@ -72,6 +79,11 @@ def check_layers(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+def check_origins(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """W010: the routes of ``ASGI_APPLICATION``."""
+    return list(find_origin_messages())
+
+
 def check_deployment(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """W005 and I001: what does no harm on the developer's machine."""
     messages: list[CheckMessage] = []
@@ -79,3 +91,8 @@ def check_deployment(app_configs: Any = None, **kwargs: Any) -> list[CheckMessag
         messages += find_process_messages(layer)
         messages += find_advice(layer)
     return messages
+
+
+def check_exposure(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """W011, I002 and I003: who may come in from the open internet, and what it may send."""
+    return [*find_host_messages(), *find_traffic_advice(), *find_crowd_advice()]

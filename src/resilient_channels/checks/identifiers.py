@@ -36,6 +36,12 @@ CHECK_IDS = {
     "dropped while idle leaves the process deaf.",
     f"{APP}.W009": "A `group_expiry` under a day on `channels_redis.core`, without the hub: plain "
     "consumers that stay connected for longer drop out of their groups.",
+    f"{APP}.W010": "No origin validator guards a WebSocket route of `ASGI_APPLICATION`: the pages "
+    "of every web site can open its sockets, with the cookies of whoever looks at them.",
+    f"{APP}.W011": "(`--deploy`) An origin validator goes by `ALLOWED_HOSTS`, which has `*`.",
     f"{APP}.I001": "(`--deploy`) `hosts` without `retry`, and without the hub: a call from a view "
     "or a plain consumer fails at once when its connection was reset, or Redis restarts.",
+    f"{APP}.I002": "(`--deploy`) `LIMITS` has no `message_bytes`, no `json_depth` or no `rate`.",
+    f"{APP}.I003": "(`--deploy`) `LIMITS` bounds neither the connections of a user, nor those of "
+    "an address, nor new ones per second.",
 }

@@ -42,11 +42,24 @@ from .layers import (
 )
 from .servers import (
     _GONE_BY_NAME as _GONE_BY_NAME,
+    is_reloading as is_reloading,
+    is_served as is_served,
     is_servers_own as is_servers_own,
     never_waits as never_waits,
     offers_denial_response as offers_denial_response,
     read_dialect as read_dialect,
     says_gone as says_gone,
+)
+from .signals import (
+    Place as Place,
+    take_place as take_place,
+)
+from .threads import (
+    find_consumer as find_consumer,
+    find_job as find_job,
+    find_shared_thread as find_shared_thread,
+    is_at_work as is_at_work,
+    walk as walk,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +82,11 @@ def is_sync(consumer_class: type) -> bool:
 def is_bare(consumer: object) -> bool:
     """Whether a consumer takes raw ASGI messages in ``send`` (no ``WebsocketConsumer``)."""
     return not isinstance(consumer, AsyncWebsocketConsumer | WebsocketConsumer)
+
+
+def reads_json(consumer_class: type) -> bool:
+    """Whether the texts that a consumer receives are JSON."""
+    return issubclass(consumer_class, AsyncJsonWebsocketConsumer | JsonWebsocketConsumer)
 
 
 def overrides_call(consumer_class: type, mixin: type) -> bool:
@@ -255,6 +273,7 @@ def find_event_fault(error: BaseException) -> Literal["no handler", "malformed"]
 
 
 MAX_HANDLER_NAMES = 1000
+MAX_REMEMBERED_TYPE = 200  # characters; no handler's name is longer, but what is sent here may be
 _handler_names: dict[str, str] = {}
 
 
@@ -270,6 +289,8 @@ def find_handler_name(message: Mapping[str, Any]) -> str:
     name = _handler_names.get(kind)
     if name is None:
         name = str(get_handler_name(message))  # type: ignore[arg-type]
+        if len(kind) > MAX_REMEMBERED_TYPE:
+            return name
         if len(_handler_names) >= MAX_HANDLER_NAMES:
             _handler_names.clear()
         _handler_names[kind] = name

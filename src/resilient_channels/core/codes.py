@@ -129,7 +129,7 @@ REGISTRY: dict[int, CodeInfo] = {
         _row(_C.GAP, _S.SERVER, _V.NOW, True, "Messages were missed on a live connection."),
         _row(_C.TOO_BIG, _S.SERVER, _V.BACKOFF, True, "Over the application's size limit."),
         _row(_C.SLOW_CONSUMER, _S.SERVER, _V.BACKOFF, True, "The client does not read fast enough."),
-        _row(_C.TOO_MANY_CONNECTIONS, _S.SERVER, _V.NEVER, False, "Too many connections of this user."),
+        _row(_C.TOO_MANY_CONNECTIONS, _S.SERVER, _V.NEVER, False, "Too many connections of this user or address."),
         _row(_C.RATE_LIMITED, _S.SERVER, _V.BACKOFF, True, "Too many messages."),
         _row(_C.IDLE, _S.SERVER, _V.NEVER, True, "Idle longer than the application allows."),
         _row(_C.HANDLER_ERRORS, _S.SERVER, _V.BACKOFF, True, "Handlers failed more often than the budget allows."),

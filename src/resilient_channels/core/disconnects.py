@@ -53,7 +53,8 @@ class DisconnectInfo:
             the client is untrusted.
         kind: What ended it.
         certain: ``False`` where the server cannot tell a clean close from a lost connection
-            (Hypercorn always, Granian for a close without a code).
+            (Hypercorn always, Granian for a close without a code), or the client's close from its
+            own answer to a bad frame (1002, 1007 and 1009 on Uvicorn and Granian).
     """
 
     code: int
@@ -75,6 +76,14 @@ class ServerDialect(Enum):
     CANNOT_TELL = "hypercorn, granian"
 
 
+# A server answers a bad frame with one of these, and reports it as if the client had sent it.
+_EITHER_SIDES = {
+    CloseCode.PROTOCOL_ERROR,
+    CloseCode.INVALID_PAYLOAD,
+    CloseCode.MESSAGE_TOO_BIG,
+}
+
+
 def classify(message: Mapping[str, Any], dialect: ServerDialect) -> DisconnectInfo:
     """Read a server's ``websocket.disconnect`` for a connection that we did not close."""
     raw, reason = message.get("code"), message.get("reason") or ""
@@ -89,4 +98,5 @@ def classify(message: Mapping[str, Any], dialect: ServerDialect) -> DisconnectIn
         return DisconnectInfo(CloseCode.ABNORMAL.value, certain=False)
     if code == CloseCode.ABNORMAL:
         return DisconnectInfo(code, reason, certain=dialect is not ServerDialect.CANNOT_TELL)
-    return DisconnectInfo(code, reason, DisconnectKind.CLIENT)
+    told = dialect is ServerDialect.TELLS_LOSS_BY_1006 or code not in _EITHER_SIDES
+    return DisconnectInfo(code, reason, DisconnectKind.CLIENT, certain=told)

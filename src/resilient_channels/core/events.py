@@ -11,6 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from .admission_events import (
+    ConnectionReplaced as ConnectionReplaced,
+    OriginRefused as OriginRefused,
+)
+from .drain_events import (
+    DrainBegan as DrainBegan,
+    DrainEnded as DrainEnded,
+    DrainSkipped as DrainSkipped,
+    DrainUnreachable as DrainUnreachable,
+)
 from .event import (
     DEBUG,
     ERROR,
@@ -19,6 +29,10 @@ from .event import (
     ConnectionEvent as ConnectionEvent,
     Event as Event,
     doc_field,
+)
+from .handler_events import (
+    HandlerOverdue as HandlerOverdue,
+    HandlerStalled as HandlerStalled,
 )
 from .layer_events import (
     LayerCallFailed as LayerCallFailed,
@@ -29,6 +43,7 @@ from .layer_events import (
     LayerUp as LayerUp,
     NotifyFailed as NotifyFailed,
 )
+from .limit_events import LimitExceeded as LimitExceeded
 from .outbox_events import OutboxOverflow as OutboxOverflow
 
 
@@ -49,7 +64,7 @@ class ConnectionRefused(ConnectionEvent):
 
     cause: str = doc_field(
         "`application`, `error` (in `connect()`), `timeout`, `client left`, `draining`, `user "
-        "limit`, `address limit` or `too many at once`."
+        "limit`, `address limit`, `too many at once` or `replaced`."
     )
     code: int | None = doc_field(
         "The close code for it; `None` if the application refused, or nobody did."
@@ -170,7 +185,7 @@ class InputRejected(ConnectionEvent):
     level: ClassVar[int] = WARNING
     topic: ClassVar[str] = "handler"
 
-    cause: str = doc_field("`json`, `no text`, or `empty`.")
+    cause: str = doc_field("`json`, `depth` (`LIMITS.json_depth`), `no text`, or `empty`.")
     size: int = doc_field("Length of the frame.")
     error: str = doc_field("Class of the exception.")
     closes: bool = doc_field("Whether it closed the connection.")
@@ -243,11 +258,13 @@ class TeardownFailed(ConnectionEvent):
 
 
 EVENTS: tuple[type[Event], ...] = (
-    ConnectionOpened, ConnectionRefused, ConnectionClosed, ConnectionStep,
+    ConnectionOpened, ConnectionRefused, ConnectionReplaced, ConnectionClosed, ConnectionStep,
+    OriginRefused,
     HeartbeatLost, ControlIgnored, LoopStalled,
     SendDropped, SendTimedOut, OutboxOverflow,
-    InboxFull, InputRejected, HandlerFailed, HandlerCutOff, EventUnhandled, TaskFailed,
-    TeardownFailed,
+    InboxFull, LimitExceeded, InputRejected, HandlerFailed, HandlerOverdue, HandlerStalled,
+    HandlerCutOff, EventUnhandled, TaskFailed, TeardownFailed,
     LayerDown, LayerUp, LayerMembershipLost, LayerJoinFailed, LayerCallFailed, LayerOverflow,
     NotifyFailed,
+    DrainBegan, DrainEnded, DrainSkipped, DrainUnreachable,
 )  # fmt: skip

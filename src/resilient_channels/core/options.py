@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, cast
 
+MOST = 10**9
+"""Seconds, or times a second, that somebody may mean. Of much more, sums make infinity."""
+
 
 class PolicyError(ValueError):
     """An option that does not exist, or a value that makes no sense."""
@@ -20,14 +23,28 @@ def option(default: Any, doc: str) -> Any:
 
 
 def check_seconds(section: str, name: str, value: object, *, optional: bool = False) -> None:
-    """Refuse what is no positive, finite number of seconds."""
+    """Refuse what is no positive number of seconds, up to ``MOST``."""
     if value is None and optional:
         return
-    valid = isinstance(value, int | float) and not isinstance(value, bool)
-    # "not >" instead of "<=": NaN is refused too.
-    if not valid or not cast("float", value) > 0 or value == float("inf"):
-        allowed = "a positive number of seconds" + (" or None (off)" if optional else "")
-        raise PolicyError(f"{section}.{name} must be {allowed}, not {value!r}")
+    _check_positive(section, name, value, "of seconds", " or None (off)" if optional else "")
+
+
+def _check_positive(section: str, name: str, value: object, unit: str, off: str) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = cast("float", value) if is_number else 0.0
+    # "not" instead of "or": NaN is refused too.
+    if not 0 < number <= MOST:
+        most = f" (up to {MOST})" if MOST < number < float("inf") else ""
+        allowed = f"a positive number {unit}{most}{off}"
+        raise PolicyError(f"{section}.{name} must be {allowed}, not {show(value)}")
+
+
+def show(value: object) -> str:
+    """*value* as somebody wrote it, as far as Python is ready to tell."""
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001  # an int of 5,000 digits, any object of a project
+        return f"a {type(value).__name__} that has no repr ({type(error).__name__})"
 
 
 def check_count(
@@ -38,31 +55,26 @@ def check_count(
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         allowed = f"a whole number >= {least}" + (" or None (off)" if optional else "")
-        raise PolicyError(f"{section}.{name} must be {allowed}, not {value!r}")
+        raise PolicyError(f"{section}.{name} must be {allowed}, not {show(value)}")
 
 
 def check_rate(section: str, name: str, value: object) -> None:
-    """Refuse what is neither ``None`` nor a positive, finite number per second."""
-    if value is None:
-        return
-    valid = isinstance(value, int | float) and not isinstance(value, bool)
-    if not valid or not cast("float", value) > 0 or value == float("inf"):
-        raise PolicyError(
-            f"{section}.{name} must be a positive number per second or None (off), not {value!r}"
-        )
+    """Refuse what is neither ``None`` nor a positive number per second, up to ``MOST``."""
+    if value is not None:
+        _check_positive(section, name, value, "per second", " or None (off)")
 
 
 def check_choice(section: str, name: str, value: object, choices: Sequence[str]) -> None:
     """Refuse what is none of *choices*."""
     if value not in choices:
         allowed = ", ".join(repr(choice) for choice in choices)
-        raise PolicyError(f"{section}.{name} must be one of {allowed}, not {value!r}")
+        raise PolicyError(f"{section}.{name} must be one of {allowed}, not {show(value)}")
 
 
 def check_text(section: str, name: str, value: object) -> None:
     """Refuse what is neither text nor ``None``."""
     if value is not None and not isinstance(value, str):
-        raise PolicyError(f"{section}.{name} must be a str or None, not {value!r}")
+        raise PolicyError(f"{section}.{name} must be a str or None, not {show(value)}")
 
 
 def check_texts(section: str, name: str, value: object) -> None:
@@ -71,11 +83,11 @@ def check_texts(section: str, name: str, value: object) -> None:
         isinstance(text, str) for pair in value.items() for text in pair
     ):
         return
-    raise PolicyError(f"{section}.{name} must be a dict of str to str, not {value!r}")
+    raise PolicyError(f"{section}.{name} must be a dict of str to str, not {show(value)}")
 
 
 def check_texts_in(section: str, name: str, value: object) -> None:
     """Refuse what is no sequence of texts. One text alone is none: a common slip."""
     is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     if not is_list or not all(isinstance(text, str) for text in cast("Sequence[object]", value)):
-        raise PolicyError(f"{section}.{name} must be a list of str, not {value!r}")
+        raise PolicyError(f"{section}.{name} must be a list of str, not {show(value)}")

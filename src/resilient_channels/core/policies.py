@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policies:
-    """All sections; each attribute is named after its section."""
+    """All sections; each attribute but the last is named after its section."""
 
     heartbeat: HeartbeatPolicy = field(default_factory=HeartbeatPolicy)
     lifetime: LifetimePolicy = field(default_factory=LifetimePolicy)
@@ -38,6 +38,9 @@ class Policies:
     layer: LayerPolicy = field(default_factory=LayerPolicy)
     drain: DrainPolicy = field(default_factory=DrainPolicy)
     teardown: TeardownPolicy = field(default_factory=TeardownPolicy)
+
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Of each option of ``LIMITS`` that is not from the setting: where it is written."""
 
     def without_clock(self) -> Policies:
         """The same, for a connection whose silence is somebody else's business."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from .options import check_choice, check_seconds, option
+from .options import check_choice, check_seconds, check_text, option
 
 DrainMode = Literal["auto", "on", "off"]
 
@@ -42,9 +42,9 @@ class DrainPolicy:
 
     mode: DrainMode = option(
         "auto",
-        "Whether SIGTERM begins a drain before the server acts on it. `auto`: unless `DEBUG` is "
-        "on or the server reloads by itself. `on`: always. `off`: only `drain()` and "
-        "`manage.py resilient_drain` do.",
+        "Whether SIGTERM begins a drain before the server acts on it, and `manage.py "
+        "resilient_drain` finds the process. `auto`: unless `DEBUG` is on or the server reloads by "
+        "itself. `on`: always. `off`: only `drain()` begins one.",
     )
     duration: float | None = option(
         None,
@@ -53,10 +53,17 @@ class DrainPolicy:
     )
     spread: float | None = option(
         None,
-        "Seconds over which clients are told to come back. `None`: as long as the closes take.",
+        "Seconds over which clients are told to come back, counted from the first close. `None`: "
+        "as long as the closes take.",
+    )
+    directory: str | None = option(
+        None,
+        "Where each process has the socket by which `manage.py resilient_drain` finds it. `None`: "
+        "a directory of the project's own in the system's for temporary files.",
     )
 
     def __post_init__(self) -> None:
         check_choice(self.section, "mode", self.mode, get_args(DrainMode))
         check_seconds(self.section, "duration", self.duration, optional=True)
         check_seconds(self.section, "spread", self.spread, optional=True)
+        check_text(self.section, "directory", self.directory)

@@ -10,6 +10,7 @@ the handshake when its offer is not answered).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 TOKEN = "resilient.v1"  # noqa: S105  # no secret: a subprotocol's name
 PREFIX = f"{TOKEN}."
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
+"""What a subprotocol may consist of (RFC 9110 section 5.6.2). Anything else that a client has made
+up is not answered on our own account: some servers cannot write it into a header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,10 @@ def read_offer(subprotocols: Sequence[str]) -> Offer | None:
     visible: dict[str, None] = {}  # each once, in the order of the offer
     combined = set()
     for protocol in subprotocols:
-        if protocol.startswith(PREFIX):
-            combined.add(protocol.removeprefix(PREFIX))
-            visible[protocol.removeprefix(PREFIX)] = None
+        name = protocol.removeprefix(PREFIX)
+        if name != protocol and _NAME.fullmatch(name):
+            combined.add(name)
+            visible[name] = None
         elif protocol != TOKEN:
             visible[protocol] = None
     if not combined and TOKEN not in subprotocols:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+from .networks import check_networks
 from .options import check_choice, check_count, check_rate, check_texts_in, option
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ class LimitsPolicy:
         None, "Open connections of one authenticated user in this process. `None`: no limit."
     )
     connections_per_address: int | None = option(
-        None, "Open connections from one address in this process. `None`: no limit."
+        None,
+        "Open connections from one address in this process; of IPv6, from one /64 network. `None`: "
+        "no limit.",
     )
     when_full: WhenFull = option(
         "refuse",
         "What happens to one connection too many of a user or an address. `refuse`: it is refused "
-        "(3428, or HTTP 429). `newest_wins`: the oldest one is closed (3409).",
+        "(3428, or HTTP 429). `newest_wins`: the oldest one is closed (3409), and this one comes in.",
     )
     new_per_second: float | None = option(
         None,
@@ -98,7 +101,8 @@ class LimitsPolicy:
     trusted_proxies: Sequence[str] = option(
         tuple,
         "Networks (`10.0.0.0/8`) or addresses of reverse proxies whose `X-Forwarded-For` is "
-        "believed. Nobody's by default: then the address is that of the TCP connection.",
+        "believed; `unix:` for one on a Unix socket. Nobody's by default: then the address is that "
+        "of the TCP connection.",
     )
 
     def __post_init__(self) -> None:
@@ -110,3 +114,4 @@ class LimitsPolicy:
             check_rate(self.section, name, getattr(self, name))
         check_choice(self.section, "when_full", self.when_full, get_args(WhenFull))
         check_texts_in(self.section, "trusted_proxies", self.trusted_proxies)
+        check_networks(self.section, "trusted_proxies", self.trusted_proxies)

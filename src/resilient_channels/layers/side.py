@@ -6,17 +6,20 @@ import asyncio
 from random import random
 from typing import TYPE_CHECKING, Any
 
+from ..core import events
 from ..core.codes import CloseCode
 from ..core.disconnects import DisconnectKind
 from ..core.frames import Frame
+from ..exceptions import GroupLimitExceeded
 from ..forwarding import forward
+from ..observers import notify
 from .client import LayerClient
 from .hub_client import HubClient
 from .proxy import LayerProxy
 from .resilient import ResilientChannelLayer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..core.inbox import Message
     from ..driver import Driver
@@ -34,10 +37,11 @@ class LayerSide:
         last_event: The event handed out last by :meth:`next_layer_event`.
     """
 
-    __slots__ = ("_driver", "_hold_timer", "_reader", "client", "last_event")
+    __slots__ = ("_driver", "_has_told_limit", "_hold_timer", "_reader", "client", "last_event")
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self._has_told_limit = False
         self._hold_timer: asyncio.TimerHandle | None = None
         self.client: LayerClient | HubClient | None = None
         self.last_event: Message | None = None
@@ -94,6 +98,17 @@ class LayerSide:
         """The next event, for a consumer that calls ``channel_receive`` itself."""
         self.last_event = await self._driver.intake.next_event()
         return self.last_event
+
+    def check_group(self, group: str, groups: Collection[str]) -> None:
+        """Raise if the consumer is in *groups*, and may not be in *group* as well."""
+        limit = self._driver.policies.limits.groups
+        if limit is None or len(groups) < limit or group in groups:
+            return
+        if not self._has_told_limit:
+            self._has_told_limit = True
+            cause = "groups"
+            notify(events.LimitExceeded(**self._driver.who, cause=cause, code=None, limit=limit))
+        raise GroupLimitExceeded(limit)
 
     def channel_named(self, channel: str) -> None:
         """The layer gave the channel its name late."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Takes every event, on the event loop's thread."""
+    """Takes every event, on the event loop's thread; that of a stall on the watchdog's."""
 
     def __call__(self, event: Event, /) -> None: ...
 

@@ -38,7 +38,12 @@ def log_event(event: Event) -> None:
         return
     extra = {option.name: getattr(event, option.name) for option in fields(event)}
     exception = extra.pop("exception", None)
-    logger.log(event.level, event.name, exc_info=exception, extra=extra)
+    stack = extra.pop("stack", None)
+    if stack is None:
+        logger.log(event.level, event.name, exc_info=exception, extra=extra)
+    else:
+        given = (logger.name, event.level, __file__, 0, event.name, (), None)
+        logger.handle(logger.makeRecord(*given, extra=extra, sinfo=stack))
 
 
 def _quote(text: str) -> str:

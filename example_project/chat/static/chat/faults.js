@@ -1,9 +1,9 @@
 // What the buttons do. A fault happens once to both panes; then each pane reports.
 
-import { sleep } from "./time.js";
+import { seconds, sleep } from "./time.js";
 
 const csrfToken = document.querySelector('meta[name="csrf-token"]').content;
-const frozenFor = 1000 * Number(document.body.dataset.frozen);
+const { frozen, notReading, flood } = document.body.dataset;
 
 /** Has each pane's client do something. */
 const byClient = (action) => async (panes) => {
@@ -25,9 +25,9 @@ async function byServer(name) {
   return answer.json();
 }
 
-/** Nothing on this page runs meanwhile; what arrives, waits. */
-function freeze() {
-  const end = performance.now() + frozenFor;
+/** Nothing on this page runs for so many seconds; what arrives, waits. */
+function freeze(seconds) {
+  const end = performance.now() + 1000 * seconds;
   while (performance.now() < end);
 }
 
@@ -35,8 +35,9 @@ function freeze() {
  * By name: what `happens`, and what becomes of a connection that bears it.
  *
  * `ends`: the connection is meant to be over. `isAsked`: because the page closed it, so nobody is to
- * come back. `isCrash`: no process is left that could clean up. `isSilent`: only a heartbeat can tell.
- * `missed`: why a connection that is still open is nothing to be proud of.
+ * come back. `isOutage`: because the server ended, so everybody is. `isCrash`: no process is left that
+ * could clean up. `isSilent`: only a heartbeat can tell. `missed`: why a connection that is still open
+ * is nothing to be proud of; in words, or made of them from what the server knows about it.
  */
 export const FAULTS = {
   "handler-exception": { happens: byConsumer("handler-exception") },
@@ -47,6 +48,12 @@ export const FAULTS = {
   "malformed-json": { happens: byClient((socket) => socket.send('{"type": "chat", "text":')) },
   "binary-frame": { happens: byClient((socket) => socket.send(new Uint8Array([1, 2, 3]))) },
   "empty-frame": { happens: byClient((socket) => socket.send("")) },
+  flood: {
+    happens: byClient((socket) => {
+      for (let n = 0; n < flood; n++) socket.send(JSON.stringify({ type: "echo", n: "flood" }));
+    }),
+    missed: `nobody kept the page from sending ${flood} messages at once`,
+  },
   "leave-in-handler": {
     happens: byClient(async (socket) => {
       socket.send(demand("leave-in-handler"));
@@ -61,10 +68,21 @@ export const FAULTS = {
   "frozen-page": {
     async happens() {
       await sleep(100); // for the browser to show what is going on
-      freeze();
+      freeze(frozen);
     },
     missed: "the server never noticed that nobody was there",
     isSilent: true,
+  },
+  "slow-reader": {
+    async happens(panes) {
+      await sleep(100); // for the browser to show what is going on
+      for (const { socket } of panes) socket.send(demand("slow-reader"));
+      freeze(notReading);
+    },
+    missed: ({ stream }) =>
+      stream.seconds > notReading / 4
+        ? `its handler hung in send() for ${seconds(1000 * stream.seconds)}`
+        : `${Math.round(stream.unread_mb)}\u00a0MB that it did not read piled up in the server`,
   },
   "layer-away": {
     async happens() {
@@ -78,5 +96,11 @@ export const FAULTS = {
       return `the server stood still for ${seconds} s and dropped nobody`;
     },
   },
-  "server-restart": { happens: () => byServer("server-restart"), ends: true, isCrash: true },
+  deploy: { happens: () => byServer("deploy"), ends: true, isOutage: true },
+  "server-restart": {
+    happens: () => byServer("server-restart"),
+    ends: true,
+    isOutage: true,
+    isCrash: true,
+  },
 };

@@ -5,7 +5,8 @@ import { seconds, sleep } from "./time.js";
 const ENDS_WITHIN = 8_000;
 const ANSWERS_WITHIN = 10_000;
 const RETURNS_WITHIN = 15_000;
-const CLEANED_UP_WITHIN = 8_000;
+// If need be by the next server, which has to start first.
+const KNOWN_WITHIN = 15_000;
 
 class Deferred {
   constructor() {
@@ -74,12 +75,13 @@ export class Pane {
     this.#waiting.clear();
   }
 
-  heard(text) {
-    const message = JSON.parse(text);
+  heard(data) {
+    if (typeof data !== "string") return; // of the stream that nobody is meant to read
+    const message = JSON.parse(data);
     if (message.type === "echo") {
       this.#waiting.get(message.n)?.resolve(true);
       this.#waiting.delete(message.n);
-    } else {
+    } else if (message.type === "chat") {
       this.#write("said", message.text);
     }
   }
@@ -107,7 +109,7 @@ export class Pane {
     const end = await this.#endOf(visit, fault);
     const { isGood, words } = end
       ? await this.#ending(fault, visit, end, start)
-      : await this.#survival(fault, addition);
+      : await this.#survival(fault, visit, addition);
     this.#write(isGood ? "good" : "bad", `${words.filter(Boolean).join("; ")}.`, title);
   }
 
@@ -124,8 +126,9 @@ export class Pane {
     return (await this.#echo()) && (await this.#echo("layer"));
   }
 
-  async #survival({ ends, missed }, addition) {
+  async #survival({ ends, missed }, { key }, addition) {
     const answers = !ends && (await this.#echo());
+    if (typeof missed === "function") missed = missed(await this.#fate(key));
     let open = "still open";
     if (!ends) open += answers ? " and answers" : ", but no answer comes";
     return {
@@ -134,11 +137,11 @@ export class Pane {
     };
   }
 
-  async #ending({ ends, isAsked, isCrash, isSilent }, visit, end, start) {
+  async #ending({ ends, isAsked, isOutage, isCrash, isSilent }, visit, end, start) {
     const words = [`closed ${end.code}`];
-    let isGood = this.socket.returns ? true : Boolean(ends) && !isCrash;
+    let isGood = this.socket.returns ? true : Boolean(ends) && !isOutage;
     if (!isCrash) {
-      const calls = await this.#fate(visit.key);
+      const calls = await this.#cleanups(visit);
       isGood &&= calls.length === 1;
       if (isSilent && calls.length) {
         words.push(`the server noticed after ${seconds(calls[0].at - start)}`);
@@ -162,14 +165,19 @@ export class Pane {
   }
 
   /** How disconnect() was called on the server: asked until the consumer has ended. */
-  async #fate(key) {
-    const until = Date.now() + CLEANED_UP_WITHIN;
+  async #cleanups({ key }) {
+    const until = Date.now() + KNOWN_WITHIN;
     for (;;) {
-      const answer = await fetch(`/fate/${key}/`).catch(() => null);
-      const fate = answer?.ok ? await answer.json() : { disconnects: [], is_over: false };
-      if (fate.is_over || Date.now() > until) return fate.disconnects;
+      const { disconnects, is_over: isOver } = await this.#fate(key);
+      if (isOver || Date.now() > until) return disconnects;
       await sleep(100);
     }
+  }
+
+  /** What the server knows about a connection; nothing when it does not answer. */
+  async #fate(key) {
+    const answer = await fetch(`/fate/${key}/`).catch(() => null);
+    return answer?.ok ? answer.json() : { disconnects: [], is_over: false, stream: null };
   }
 
   // -- what a person does and sees

@@ -1,6 +1,6 @@
 // The two sockets of the page: a browser's own, and one that comes back by itself.
 //
-// Both tell their pane the same things: opened(), heard(text), ended({ code, reason }) and
+// Both tell their pane the same things: opened(), heard(data), ended({ code, reason }) and
 // changed(words, kind), where kind is "up", "down", or "between".
 
 /* global ResilientSocket -- the page loads it with {% resilient_client %}, before this */
@@ -12,7 +12,10 @@ const MEANINGS = {
   1012: "the server goes down in good order",
   3400: "too many messages that nobody understands",
   3408: "no answer to a heartbeat in time",
+  3420: "it reads more slowly than it is told",
+  3429: "too many messages at once",
   3500: "too many errors in handlers",
+  3512: "the server makes room for the next one",
 };
 
 /** The server remembers under this key how a connection ended. */
@@ -76,7 +79,9 @@ export class ReturningSocket {
   constructor(pane) {
     this.#pane = pane;
     const address = () => `/ws/resilient/?key=${(this.key = freshKey())}`;
-    const socket = (this.#socket = new ResilientSocket(address));
+    // Less patient than by default: somebody is watching, and presses one button after the other.
+    const options = { stableAfter: 1_000, maxDelay: 2_000 };
+    const socket = (this.#socket = new ResilientSocket(address, [], options));
     socket.onmessage = ({ data }) => pane.heard(data);
     socket.onopen = () => pane.opened();
     socket.onclose = (event) => pane.ended(event);

@@ -544,14 +544,16 @@ export class ResilientSocket extends EventTarget {
     const detail = { ...ending, cause, verdict };
     if (verdict === "never") this.#stop("verdict", detail);
     else if (verdict === "auth") this.#renew(detail, after);
-    else this.#wait(detail, after + this.#delay(verdict));
+    else this.#wait(detail, after + this.#delay(verdict, after));
   }
 
   /** Full jitter below a ceiling that doubles, except for the first time "now". */
-  #delay(verdict) {
+  #delay(verdict, after) {
     const { baseDelay, maxDelay, random } = this.#options;
+    const ceiling = Math.min(maxDelay, baseDelay * 2 ** this.#attempt);
+    // The server asked for a longer wait than ours would be: that is a plan, and no failure.
+    if (verdict === "now" && after >= ceiling) return random() * SPREAD;
     const isFirst = this.#attempt++ === 0;
-    const ceiling = Math.min(maxDelay, baseDelay * 2 ** (this.#attempt - 1));
     return random() * (isFirst && verdict === "now" ? SPREAD : ceiling);
   }
 

@@ -1,0 +1,61 @@
+"""What is seen of the threads that synchronous handlers run in, from outside."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from asgiref.sync import SyncToAsync
+from channels.consumer import AsyncConsumer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_JOB = SyncToAsync.thread_handler.__code__
+
+
+def find_shared_thread() -> int | None:
+    """The thread that all synchronous code shares, if it has begun to work."""
+    executor: Any = SyncToAsync.single_thread_executor
+    for thread in tuple(executor._threads):
+        ident: int | None = thread.ident
+        return ident
+    return None
+
+
+def find_job(frame: FrameType | None) -> tuple[ref[Any], FrameType] | None:
+    """What ``sync_to_async`` has given to the thread of *frame*, and the frame it runs below.
+
+    The former is this call's alone, and only referred to.
+    """
+    for outer in walk(frame):
+        if outer.f_code is _JOB:
+            return ref(outer.f_locals["args"][0]), outer
+    return None
+
+
+def find_consumer(frame: FrameType | None) -> Any:
+    """The consumer whose method is being run; ``None`` if there is none."""
+    for outer in walk(frame):
+        subject = outer.f_locals.get("self")
+        # Not isinstance: a lazy object would be made to work.
+        if issubclass(type(subject), AsyncConsumer):
+            return subject
+    return None
+
+
+def is_at_work(consumer: object) -> bool:
+    """Whether some thread runs a method of *consumer*, and not only the event loop's."""
+    return any(
+        find_job(frame) is not None and find_consumer(frame) is consumer
+        for frame in sys._current_frames().values()
+    )
+
+
+def walk(frame: FrameType | None) -> Iterator[FrameType]:
+    """*frame* and those that have called it, the innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

@@ -1,0 +1,47 @@
+"""What happened when a handler took too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .event import WARNING, ConnectionEvent, Event, doc_field
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HandlerOverdue(ConnectionEvent):
+    """A handler goes on beyond `HANDLER.deadline`.
+
+    A synchronous one, which cannot be interrupted, or one that ignores its cancellation. One record
+    for each run.
+    """
+
+    name: ClassVar[str] = "handler.overdue"
+    level: ClassVar[int] = WARNING
+    topic: ClassVar[str] = "handler"
+
+    handler: str = doc_field("Type of the message that is handled.")
+    deadline: float = doc_field("The limit, in seconds.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HandlerStalled(Event):
+    """A handler has blocked everybody else for `HANDLER.stall_after`, and may go on doing so.
+
+    One record for each stall, written while it lasts, by a thread that looks on.
+    """
+
+    name: ClassVar[str] = "handler.stalled"
+    level: ClassVar[int] = WARNING
+    topic: ClassVar[str] = "handler"
+
+    connection: str | None = doc_field(
+        "Identifier of the connection; `None`: not one of ours is to blame."
+    )
+    consumer: str | None = doc_field("Dotted path of the consumer class.")
+    handler: str | None = doc_field("Type of the message that is handled.")
+    where: str = doc_field(
+        "`event loop`, or `sync thread`: the one that all synchronous handlers share."
+    )
+    seconds: float = doc_field("How long it has been so, at least.")
+    stack: str = doc_field("Where the blocked thread is (in the record: `stack_info`).")

@@ -1,0 +1,145 @@
+"""``manage.py resilient_drain``: the pre-stop hook of a container, or of a service."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from resilient_channels.control_directory import (
+    IS_POSSIBLE,
+    check_private,
+    find_directory,
+    find_sockets,
+    leave_mark,
+)
+from resilient_channels.control_socket import ask
+from resilient_channels.draining import read_options
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from pathlib import Path
+
+MARGIN = 15.0
+"""Seconds beyond the drain itself that cleanups are waited for, unless it is told how long."""
+
+INTERVAL = 0.25
+SILENCE = 2.0
+"""Seconds between two looks, and between two lines of progress in which nothing has changed."""
+
+
+class Command(BaseCommand):
+    """Drains every process of this project that serves WebSockets on this machine."""
+
+    help = (
+        "Lets go of all WebSocket clients of this project's running processes, one after the "
+        "other, and waits until they are gone. Call it before the server is stopped. The exit "
+        "status is 1 if connections were left."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """--timeout, --no-wait."""
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            metavar="SECONDS",
+            help="How long to wait. Default: as long as the processes say that it takes, and "
+            f"{MARGIN:.0f} s.",
+        )
+        parser.add_argument(
+            "--no-wait",
+            action="store_false",
+            dest="wait",
+            help="Only begin. The exit status is 0 if every process was reached.",
+        )
+
+    def handle(self, *args: Any, timeout: float | None, wait: bool, **options: Any) -> None:
+        """Begin, and wait."""
+        if not IS_POSSIBLE:
+            raise CommandError("This system has no sockets by which processes could be reached.")
+        directory = find_directory(read_options().directory)
+        try:
+            check_private(directory)
+            leave_mark(directory)
+        except FileNotFoundError:
+            self._say_that_nobody_is_there(directory)
+            return
+        except OSError as error:
+            raise CommandError(str(error)) from error
+        processes = _Processes(directory)
+        processes.ask("drain")
+        if not processes.paths:
+            self._say_that_nobody_is_there(directory)
+            return
+        if timeout is None:
+            timeout = processes.remaining + MARGIN
+        give_up = time.monotonic() + timeout
+        self.stdout.write(processes.describe())
+        if wait:
+            self._wait(processes, give_up)
+        if processes.silent or (wait and processes.are_busy):
+            self.stderr.write(self.style.ERROR(f"Given up: {processes.describe()}"))
+            sys.exit(1)
+
+    def _wait(self, processes: _Processes, give_up: float) -> None:
+        said, at = processes.describe(), time.monotonic()
+        while processes.are_busy and time.monotonic() < give_up:
+            time.sleep(INTERVAL)
+            processes.ask("look")
+            now = processes.describe()
+            if now != said or time.monotonic() - at > SILENCE:
+                self.stdout.write(now)
+                said, at = now, time.monotonic()
+
+    def _say_that_nobody_is_there(self, directory: Path) -> None:
+        self.stderr.write(
+            f"No process found in {directory}. One is there from its first WebSocket on, if "
+            "it runs as the same user with the same settings module and BASE_DIR (or the same "
+            "RESILIENT_CHANNELS['DRAIN']['directory']), and is not under DEBUG. Nothing to do."
+        )
+
+
+class _Processes:
+    """Those that were found, and what they said last.
+
+    Attributes:
+        silent: How many did not answer when they were last asked.
+        remaining: Seconds until the last of them has closed its last connection.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.paths = find_sockets(directory)
+        self.silent = 0
+        self.remaining = 0.0
+        self._answers: list[dict[str, Any]] = []
+
+    def ask(self, word: str) -> None:
+        """Ask each; those that are gone are forgotten."""
+        self._answers, self.silent = [], 0
+        for path in list(self.paths):
+            try:
+                answer = ask(path, word)
+            except (OSError, ValueError):
+                self.silent += 1
+                continue
+            if answer is None:
+                self.paths.remove(path)
+            else:
+                self._answers.append(answer)
+        self.remaining = max((answer["remaining"] or 0 for answer in self._answers), default=0.0)
+
+    @property
+    def are_busy(self) -> bool:
+        """Whether somebody has connections, or has not answered."""
+        return bool(self.silent) or any(
+            answer["connections"] or answer["state"] != "drained" for answer in self._answers
+        )
+
+    def describe(self) -> str:
+        """How far they are, in one line."""
+        count = sum(answer["connections"] for answer in self._answers)
+        silent = f", {self.silent} without an answer" if self.silent else ""
+        return f"{count} connections in {len(self._answers)} processes{silent}"
