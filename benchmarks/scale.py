@@ -62,7 +62,7 @@ FULL = Scale(
     redis_seconds=20.0,
     stalled_readers=500,
     stalled_seconds=5.0,
-    disconnects_looks=(500, 5000, 10_000),
+    disconnects_looks=(2000, 6000, 10_000),
     disconnects_at_once=500,
     frozen_connections=1000,
 )

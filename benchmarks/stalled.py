@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tour.servers import Server
 
+    from .load import Wire
     from .scale import Scale
 
 SIZE, PER_SECOND = 4096, 10
@@ -90,7 +91,9 @@ def _sample(process: Server, scale: Scale, negotiated: bool, with_one: bool) -> 
     return Sample(latency=quantiles(latencies, n=20)[-1], growth=growth, gone=gone)
 
 
-def _tell(crowd: Crowd, control: object, readers: int, latencies: list[float], seconds: float):
+def _tell(
+    crowd: Crowd, control: Wire, readers: int, latencies: list[float], seconds: float
+) -> None:
     """Have everybody told for a while; what was heard before is forgotten."""
     latencies.clear()
     count = round(seconds * PER_SECOND)

@@ -20,7 +20,7 @@ import bootstrap
 
 PROJECT = Path(__file__).resolve().parent.parent / "example_project"
 # What each server needs beyond the extra `demo`.
-SERVERS = {
+SERVERS: dict[str, list[str]] = {
     "uvicorn": [],
     "daphne": [],
     "uvicorn-wsproto": ["wsproto>=1.2"],
@@ -151,7 +151,7 @@ def main() -> int:
     """Make the environment, and run what was asked for in it."""
     options, passed = parse()
     os.environ["PYTHONUNBUFFERED"] = "1"
-    servers = options.server or (SERVERS if options.tour else ["uvicorn"])
+    servers: list[str] = options.server or ([*SERVERS] if options.tour else ["uvicorn"])
     needed = [requirement for server in servers for requirement in SERVERS[server]]
     python = str(bootstrap.ensure(["demo"], [], requirements=needed))
     if options.tour:

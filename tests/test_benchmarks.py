@@ -17,11 +17,20 @@ from django.utils.module_loading import import_string
 
 from tour import frames
 from tour.brokers import Broker, available
+from tour.servers import NAMES
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import churn, processes, variants
-from benchmarks.__main__ import ONCE, SERVERS, WORKS, choose, name_command, read_arguments
+from benchmarks.__main__ import (
+    ONCE,
+    SERVERS,
+    STRAINS,
+    WORKS,
+    choose,
+    name_command,
+    read_arguments,
+)
 from benchmarks.environment import describe
 from benchmarks.fairness import MESSAGE, Probe
 from benchmarks.group import EXPECTED
@@ -30,14 +39,16 @@ from benchmarks.processes import (
     answers,
     cpu_seconds,
     cpu_seconds_at_rest,
+    forget_peak,
+    peak_bytes,
     possible,
     rss_bytes,
     serving,
 )
 from benchmarks.redis_idle import Counter
-from benchmarks.results import Growth, Result, compare, list_rows
+from benchmarks.results import Figures, Growth, Result, compare, list_rows
 from benchmarks.served import bare, messages
-from benchmarks.table import render, render_environment
+from benchmarks.table import render, render_environment, render_page
 
 from resilient_channels.conf import find_problems
 from resilient_channels.core import wire as protocol
@@ -162,6 +173,28 @@ def test_growth_is_a_table_with_a_column_for_each_size():
     assert json.loads(json.dumps(growth.as_json()))["values"]["square"] == [1, 20]
 
 
+def test_what_several_servers_stood_up_to_is_one_table_behind_the_others():
+    storms = [
+        Figures(work="storm", server=name, about="What is left.", cells={"tasks": left}, samples={})
+        for name, left in (("daphne", "0"), ("uvicorn", "12"))
+    ]
+
+    first, second = render_page([storms[0], result(), storms[1]])
+
+    assert first == render(result())
+    assert second.splitlines() == [
+        "## Storm",
+        "",
+        "What is left.",
+        "",
+        "|         | tasks |",
+        "| ------- | ----- |",
+        "| daphne  | 0     |",
+        "| uvicorn | 12    |",
+    ]
+    assert json.loads(json.dumps(storms[1].as_json()))["cells"] == {"tasks": "12"}
+
+
 def test_the_json_holds_every_sample():
     content = json.loads(json.dumps(result().as_json()))
 
@@ -193,6 +226,22 @@ def test_the_page_names_the_command_and_what_was_installed():
         "Made by `python -m benchmarks --quick` with Python 3.11.7 on Linux x86_64, 2 CPUs, "
         "load 0.1 before it began; uvicorn 0.54.0."
     )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_peak_of_a_process_can_be_measured_from_now_on():
+    pid = os.getpid()
+    large = bytearray(50_000_000)
+    del large
+    before = peak_bytes(pid)
+    forget_peak(pid)
+    lower = peak_bytes(pid)
+
+    large = bytearray(30_000_000)
+
+    assert lower < before - 20_000_000
+    assert peak_bytes(pid) > lower + 20_000_000
+    del large
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -266,6 +315,14 @@ class Stranger(BaseHTTPRequestHandler):
 def test_a_stranger_on_the_port_is_not_measured(listening: int):
     assert answers(SimpleNamespace(port=listening, pid=1))
     assert not answers(SimpleNamespace(port=listening, pid=os.getpid()))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_worker_answers_for_the_process_that_has_started_it(listening: int, monkeypatch):
+    monkeypatch.setattr(processes, "ask", lambda *_: {"pid": os.getpid()})
+
+    assert answers(SimpleNamespace(port=listening, pid=os.getppid()))
+    assert not answers(SimpleNamespace(port=listening, pid=2**22))
 
 
 def test_nobody_on_the_port_is_no_answer():
@@ -406,6 +463,28 @@ def test_messages_are_counted_however_they_are_cut(ends):
     assert wire.texts == 2
 
 
+def test_whoever_listens_gets_what_the_application_said_and_nothing_else(ends):
+    wire, _ = ends
+    heard = []
+    wire.listen = heard.append
+
+    wire.take(server_frame(frames.TEXT, protocol.encode_ping(17, None).encode()))
+    wire.take(server_frame(frames.TEXT, b"one") + server_frame(frames.BINARY, b"two"))
+
+    assert heard == [b"one", b"two"]
+
+
+def test_a_wire_that_is_forgotten_is_not_read_and_not_closed(crowd):
+    crowd, wire, server = crowd
+    crowd.forget([wire])
+    server.sendall(EXPECTED)
+
+    crowd.serve(0.05)
+
+    assert wire.texts == 0
+    assert wire.raw.recv(1000) == EXPECTED
+
+
 def test_a_delivery_counts_however_it_comes(crowd):
     crowd, _, server = crowd
     server.sendall(EXPECTED)
@@ -525,6 +604,17 @@ def test_what_does_not_depend_on_the_server_is_measured_on_the_first_one_only():
         assert servers == list(SERVERS[:1] if work in ONCE else SERVERS)
     assert choose(read_arguments(["--only", "redis", "--server", "daphne"])) == [
         ("daphne", "redis")
+    ]
+
+
+def test_what_the_library_stands_up_to_is_measured_when_asked_for_and_on_every_server():
+    assert not set(STRAINS) & {work for _, work in choose(read_arguments([]))}
+    assert choose(read_arguments(["--only", "frozen", "--only", "echo"])) == [
+        *((server, "echo") for server in SERVERS),
+        *((server, "frozen") for server in NAMES),
+    ]
+    assert choose(read_arguments(["--only", "stalled", "--server", "granian"])) == [
+        ("granian", "stalled")
     ]
 
 

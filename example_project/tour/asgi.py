@@ -1,6 +1,7 @@
 """The ASGI application under test, and the window through which the tour looks at it.
 
-WebSockets: ``/plain/async/``, ``/plain/sync/``, ``/resilient/async/``, ``/resilient/sync/``.
+WebSockets, each as ``/plain/.../`` and ``/resilient/.../``: ``async``, ``sync``, ``limited`` (what
+clients and handlers may do), ``guarded`` (by an origin validator).
 HTTP, JSON: ``/state?id=...`` one connection's record; ``/note?id=...&event=...`` the same, with
 that event written down first; ``/cancel?id=...`` cancels its application; ``/crowd?name=...`` the
 records of many as one; ``/tell?side=...&group=...&text=...`` says something to a group, as a
@@ -22,8 +23,9 @@ django.setup()
 
 from asgiref.sync import async_to_sync, sync_to_async  # noqa: E402 - after Django's set-up
 from channels.layers import get_channel_layer  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
-from resilient_channels import notify  # noqa: E402
+from resilient_channels import OriginValidator, notify  # noqa: E402
 
 from . import recording, subjects  # noqa: E402
 
@@ -37,6 +39,10 @@ ROUTES: dict[str, Any] = {
     "/plain/sync/": subjects.SyncSubject.as_asgi(),
     "/resilient/async/": subjects.ResilientAsyncSubject.as_asgi(),
     "/resilient/sync/": subjects.ResilientSyncSubject.as_asgi(),
+    "/plain/limited/": subjects.AsyncSubject.as_asgi(),
+    "/resilient/limited/": subjects.LimitedSubject.as_asgi(),
+    "/plain/guarded/": AllowedHostsOriginValidator(subjects.AsyncSubject.as_asgi()),
+    "/resilient/guarded/": OriginValidator(subjects.ResilientAsyncSubject.as_asgi()),
 }
 
 

@@ -123,7 +123,7 @@ SURVIVES = (
 def logged(*events: str) -> Promise:
     """Promise that these are all the warnings and errors that the connection caused."""
     return Promise(
-        f"the log has one record of {', '.join(events)}", lambda f: f.warnings == list(events)
+        f"the log warns of {', '.join(events) or 'nothing'}", lambda f: f.warnings == list(events)
     )
 
 

@@ -13,7 +13,7 @@ from .lengths import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT
 
 SECRET_KEY = "only for the tour"
 DEBUG = False
-ALLOWED_HOSTS = ["*"]
+ALLOWED_HOSTS = ["127.0.0.1"]
 USE_TZ = True
 INSTALLED_APPS = ["channels", "resilient_channels"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

@@ -17,7 +17,7 @@ from .heart import PROTOCOL, Heart
 from .lengths import SHORT, Lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .brokers import Broker
     from .messages import Received
@@ -134,6 +134,7 @@ class Stage:
         receive_buffer: int | None = None,
         port: int | None = None,
         heart: Heart | None = None,
+        headers: Mapping[str, str] | None = None,
         deadline: float = 10.0,
         **query: str,
     ) -> Connection:
@@ -148,6 +149,7 @@ class Stage:
             self.server.port if port is None else port,
             f"/{self.side}/{colour}/",
             query={"id": key, "group": group, **query},
+            headers=headers,
             receive_buffer=receive_buffer,
             subprotocols=() if heart is None else (PROTOCOL,),
             heart=heart,

@@ -12,7 +12,7 @@ import pdb
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import async_to_sync
 from channels.generic.websocket import AsyncJsonWebsocketConsumer, JsonWebsocketConsumer
@@ -226,6 +226,15 @@ class ResilientAsyncSubject(AsyncResilientMixin, AsyncSubject):
     async def ended(self, info: DisconnectInfo) -> None:
         """Write down what the library says about the end."""
         self.record.infos.append(_describe(info))
+
+
+class LimitedSubject(ResilientAsyncSubject):
+    """The same, with limits for its clients and its handlers."""
+
+    resilience: ClassVar = {
+        "LIMITS": {"rate": 50, "message_bytes": 65_536},
+        "HANDLER": {"deadline": 1.0},
+    }
 
 
 class ResilientSyncSubject(ResilientMixin, SyncSubject):

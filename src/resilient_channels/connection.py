@@ -209,7 +209,8 @@ class Connection(Reports):
         if self.link.give_up(DisconnectKind.TIMEOUT, code):
             self.departure.begin()
             self.gate.release()
-            registry.keep(self.loop.create_task(self.gate.close_abandoned(code)))
+            self.gate.closing = self.loop.create_task(self.gate.close_abandoned(code))
+            registry.keep(self.gate.closing)
             notify(event)  # last: an observer that raises changes nothing
 
     # --- what the gate reports -----------------------------------------------------------------

@@ -155,10 +155,11 @@ class Crowds:
 
     def _ask_for_time(self, connection: Connection, paid: tuple[str, ...]) -> Refusal | None:
         """Whether it comes too soon after too many others."""
-        limits, now = connection.policies.limits, connection.loop.time()
+        limits = connection.policies.limits
         rate, place = limits.new_per_second, _place(connection.policies, "new_per_second")
         if rate is None or place in paid:
             return None
+        now = connection.loop.time()
         burst = float(limits.new_burst or max(1, math.ceil(rate * SECONDS_AT_ONCE)))
         if place not in self._arrivals:
             # What would be made anew just the same need not be kept.

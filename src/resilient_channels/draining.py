@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from random import random
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, Protocol, cast
@@ -85,7 +86,7 @@ class Drain:
     @property
     def left(self) -> int:
         """How many connections are not cleaned up yet."""
-        return sum(client.id in registry for client in self._clients)
+        return sum(map(_is_there, self._clients))
 
     @property
     def remaining(self) -> float:
@@ -129,7 +130,7 @@ class Drain:
                 )
             )
         finally:
-            self._clients = [client for client in self._clients if client.id in registry]
+            self._clients = list(filter(_is_there, self._clients))
             self._queue.clear()
             self.ended.set_result(len(self._clients))
 
@@ -148,14 +149,15 @@ class Drain:
                 await self._pause(wait)
 
     def _let_go(self, client: Client, elapsed: float) -> None:
-        if client.link.is_over or client.id not in registry:
+        if client.link.is_over or not _is_there(client):
             return
         after = self._spread.stay_away(elapsed, self._closed, random())
         self._closed += 1
         if client.loop is self._loop:
             _close(client, after)
-        elif not client.loop.is_closed():
-            client.loop.call_soon_threadsafe(_close, client, after)
+        else:
+            with suppress(RuntimeError):  # it has just ended
+                client.loop.call_soon_threadsafe(_close, client, after)
 
     async def _wait_until_gone(self) -> None:
         patience = max((client.policies.teardown.timeout for client in self._clients), default=0)
@@ -172,7 +174,12 @@ class Drain:
 def _find_clients() -> list[Client]:
     """Who is there; those who were refused know it already."""
     clients = cast("list[Client]", list(registry))
-    return [client for client in clients if client.refusal is None]
+    return [client for client in clients if client.refusal is None and _is_there(client)]
+
+
+def _is_there(client: Client) -> bool:
+    """Whether a connection is not cleaned up yet, and can be."""
+    return client.id in registry and not client.loop.is_closed()
 
 
 def _rank(client: Client) -> int:

@@ -60,10 +60,12 @@ class Inbound:
         """We have not listened for so long, for a reason of ours; a stalled loop is found here."""
         if self._bucket is None:
             return
-        stalled = self._connection.wheel.stalled
+        wheel, now = self._connection.wheel, self._connection.loop.time()
+        # Frames may be read before the wheel has noticed that they had to wait.
+        stalled = wheel.stalled + wheel.find_lateness(now)
         lost, self._stalled = max(seconds, stalled - self._stalled), stalled
         if lost > 0:
-            self._bucket.excuse(lost, self._connection.loop.time())
+            self._bucket.excuse(lost, now)
 
     def stop(self) -> None:
         """The connection is over."""

@@ -107,10 +107,10 @@ class Intake:
                 await self._wait_for_room()
             try:
                 message = await self._receive()
-            except Exception as error:  # noqa: BLE001  # a server's receive should not raise
+                is_read = self._take_in(message)
+            except Exception as error:  # noqa: BLE001  # no server should raise, or give nonsense
                 self._owner.receive_failed(error)
                 return
-            is_read = self._take_in(message)
             del message  # while nothing comes, nothing of the last frame is kept
             if is_read is None:
                 return

@@ -179,13 +179,12 @@ class Watchdog:
 def _report(
     connection: Any, where: str, seconds: float, frame: FrameType | None, work: FrameType
 ) -> None:
-    handler = None
+    who, handler = {"connection": "", "consumer": ""}, ""
     if connection is not None:
-        handler = escape(connection.handling or "websocket.disconnect")
+        who, handler = connection.who, escape(connection.handling or "websocket.disconnect")
     notify(
         events.HandlerStalled(
-            connection=None if connection is None else connection.id,
-            consumer=None if connection is None else connection.consumer_name,
+            **who,
             handler=handler,
             where=where,
             seconds=round(seconds, 3),

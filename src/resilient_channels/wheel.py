@@ -171,6 +171,11 @@ class Wheel:
             self._steady.cancel()
             self._steady = None
 
+    def find_lateness(self, now: float) -> float:
+        """Seconds that the loop has just not run, if :attr:`stalled` has them not yet."""
+        late = 0.0 if self._steady is None else now - self._expected
+        return late if late > TOLERANCE else 0.0
+
     def _next_steady_beat(self) -> None:
         loop = asyncio.get_running_loop()
         self._expected = loop.time() + STEADY

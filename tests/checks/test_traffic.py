@@ -4,16 +4,15 @@ import pytest
 from django.test import override_settings
 
 from checks.configurations import ids
-from resilient_channels.checks import APP, check_exposure
+from resilient_channels.checks import APP, check_traffic
 from resilient_channels.conf import find_problems
 
-CROWD = {"connections_per_user": 20}  # or I003 would have something to say
 ALL = {"message_bytes": 65_536, "json_depth": 32, "rate": 50, "burst": 100}
 
 
 def found(**limits):
-    with override_settings(RESILIENT_CHANNELS={"LIMITS": {**CROWD, **limits}}):
-        return check_exposure()
+    with override_settings(RESILIENT_CHANNELS={"LIMITS": limits}):
+        return check_traffic()
 
 
 def test_without_limits_all_are_recommended_with_values():

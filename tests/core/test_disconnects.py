@@ -85,8 +85,18 @@ def test_where_the_server_cannot_tell_we_do_not_claim_to_know(
 
 
 @pytest.mark.parametrize("code", [1002, 1007, 1009])
-def test_a_protocol_error_that_uvicorn_noticed_keeps_its_code(code: int):
-    assert classify(report(code, reason="bad frame"), UVICORN) == client(code, "bad frame")
+def test_a_servers_answer_to_a_bad_frame_keeps_its_code_and_is_perhaps_the_clients(code: int):
+    by_client = DisconnectKind.CLIENT
+
+    told = classify(report(code, reason="bad frame"), UVICORN)
+
+    assert told == DisconnectInfo(code, "bad frame", by_client, certain=False)
+    assert classify(report(code), GRANIAN) == DisconnectInfo(code, "", by_client, certain=False)
+
+
+@pytest.mark.parametrize("code", [1002, 1007, 1009])
+def test_where_the_server_reports_no_code_of_its_own_it_is_the_clients(code: int):
+    assert classify(report(code), DAPHNE) == client(code)
 
 
 def test_uvicorns_own_shutdown_is_a_drain():

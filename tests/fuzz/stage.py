@@ -16,6 +16,7 @@ from shells.visits import Visit, note, settle
 from support.leaks import group_members
 from support.loop import run
 
+STANDARD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
 QUESTION, ANSWER = "are you there?", "still here"
 HORIZON = 3600.0  # virtual seconds; no example needs more
 
@@ -69,6 +70,10 @@ class Witness(logging.Handler):
             if record.name.startswith("resilient_channels"):
                 line = formatter.format(record)
                 assert line.isprintable(), f"not one printable line: {line!r}"
+                # Other formatters write the fields as they are.
+                fields = vars(record).keys() - STANDARD
+                told = [value for value in map(vars(record).get, fields) if isinstance(value, str)]
+                assert all(value.isprintable() for value in told), f"not printable: {told}"
 
 
 @contextmanager

@@ -16,7 +16,12 @@ from support.servers import ALL_STYLES
 DOCUMENTED = (TypeError, ValueError)
 
 codes = st.one_of(
-    st.none(), st.integers(990, 5010), st.sampled_from([1000, 3400]), integers, anything
+    st.none(),
+    st.integers(999, 1016),
+    st.integers(2990, 5010),
+    st.sampled_from([1000, 3400]),
+    integers,
+    anything,
 )
 reasons = st.one_of(st.none(), texts, st.text("ü😀a", max_size=140), anything)
 flags = st.one_of(st.booleans(), st.none(), codes)

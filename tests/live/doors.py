@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -12,19 +10,8 @@ from importlib.util import find_spec
 import pytest
 
 from live.stage import TESTS
-from tour.servers import Server
+from tour.servers import NAMES, Server
 
-LINES = {
-    "daphne": ["-m", "daphne", "-b", "127.0.0.1", "-p", "{port}"],
-    "uvicorn": ["-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}"],
-    "uvicorn-wsproto": [
-        "-m", "uvicorn", "--ws", "wsproto", "--host", "127.0.0.1", "--port", "{port}",
-    ],
-    "hypercorn": ["-m", "hypercorn", "-b", "127.0.0.1:{port}"],
-    "granian": [
-        "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}",
-    ],
-}  # fmt: skip
 APPLICATION = "live.doors_application:application"
 LONG = 5.0  # seconds: a limit for what happens in milliseconds
 
@@ -39,32 +26,15 @@ def every_server(test):
                 reason=f"{name} is not installed",
             ),
         )
-        for name in LINES
+        for name in NAMES
     ]
     return pytest.mark.parametrize("name", names)(test)
-
-
-class AnyServer(Server):
-    """One of all these."""
-
-    def _spawn(self):
-        line = [part.format(port=self.port) for part in LINES[self.name]]
-        with self.log.open("ab") as sink:
-            return subprocess.Popen(
-                [sys.executable, *line, self.application],
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                cwd=self._directory,
-                start_new_session=True,
-            )
 
 
 @asynccontextmanager
 async def serve(name, tmp_path, options="{}", **environment):
     """Start the server called *name*; ends with it."""
-    server = AnyServer(
+    server = Server(
         name,
         APPLICATION,
         environment={

@@ -55,7 +55,8 @@ async def test_an_illegal_frame_ends_one_connection_with_a_record_and_cleanup(st
         ending = await client.ended()
 
         left = await stage.entry(client.key, "disconnect")
-        assert ending.close is None or ending.close.code in (1002, 1007), name
+        # Granian's close frame has no code.
+        assert ending.close is None or ending.close.code in (None, 1002, 1007), name
         assert left["code"] in (1002, 1006, 1007), name
         assert len(stage.entries(client.key, "disconnect")) == 1, name
         await client.aclose()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 
@@ -34,7 +35,7 @@ MEETS_SIGTERM = {
     "granian": ("granian", ()),
     "granian, 2 workers": ("granian", ("--workers", "2")),
 }
-COUNT, DURATION = 500, 5.0
+COUNT, DURATION = 500, 8.0
 
 
 async def check_the_crowd(stage, crowd, duration):
@@ -50,7 +51,8 @@ async def check_the_crowd(stage, crowd, duration):
     assert len(stage.entries(event="disconnect")) == len(stage.entries(event="connect"))
     most = most_in_a_second(closed)
     assert most <= 2 * COUNT / duration
-    assert max(closed) - min(closed) <= duration + 0.5
+    # On a machine that is busy with something else it rather takes longer than it rushes.
+    assert max(closed) - min(closed) <= duration + 3
     assert "Traceback" not in stage.log()
     return most
 
@@ -83,12 +85,15 @@ async def test_the_command_empties_a_server_before_it_is_stopped(name, tmp_path)
         about_to_stop(name, tmp_path, duration=DURATION) as stage,
         stage.crowd(COUNT) as crowd,
     ):
-        began = time.monotonic()
         status, said = await manage(stage)
-        took = time.monotonic() - began
 
-        assert (status, took < DURATION + 5) == (0, True), said
+        assert status == 0, said
         assert said.splitlines()[-1] == "0 connections in 1 processes"
+        ended = re.search(r"drain\.ended closed=(\d+) left=(\d+) seconds=([\d.]+)", stage.log())
+        assert ended is not None
+        assert (int(ended[1]), int(ended[2])) == (COUNT, 0)
+        # The command itself has to start first, which takes its time on a busy machine.
+        assert float(ended[3]) <= DURATION + 5
         assert await accepts(stage.server.port)
         terminate(stage)
         await exited(stage, 10)
@@ -177,14 +182,14 @@ async def test_1000_clients_come_back_one_after_the_other(tmp_path):
             *(come_back(client, lambda: after.speaker(deadline=30)) for client in clients)
         )
 
-        assert len(returned) == count
-        moments = [entry["at"] for entry in after.entries(event="connect")]
-        assert len(moments) == count
+        assert len(after.entries(event="connect")) == count
+        moments = [moment for moment, _ in returned]
         most = most_in_a_second(moments)
         print(f"at most {most} came back in a second, within {max(moments) - min(moments):.1f} s")
         assert most <= 2 * count / spread
         assert max(moments) - min(moments) > 0.75 * spread
-        await asyncio.gather(*(client.aclose() for client in (*clients, *returned)))
+        await asyncio.gather(*(client.aclose() for client in clients))
+        await asyncio.gather(*(client.aclose() for _, client in returned))
 
 
 async def test_new_clients_are_told_to_try_later(tmp_path):
@@ -200,7 +205,7 @@ async def test_new_clients_are_told_to_try_later(tmp_path):
         with pytest.raises(Refused) as refused:
             await stage.connect()
         assert refused.value.status == 503
-        assert stage.events()["connection.refused"] == 2
+        assert await until(lambda: stage.events()["connection.refused"] == 2)
 
         await exited(stage, 9)
         assert len(stage.entries(event="connect")) == 8

@@ -227,6 +227,7 @@ def memory() -> Iterator[None]:
     logging.disable()
     gc.unfreeze()  # what was made before the first test counts, too
     yield
+    gc.collect()
     gc.freeze()
     logging.disable(logging.NOTSET)
 

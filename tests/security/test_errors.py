@@ -92,3 +92,21 @@ async def test_every_failure_ends_in_a_consumer_that_goes_on_or_a_socket_that_is
     if not visit.closed:
         visit.client_closes()
     assert await visit.ended() is None
+
+
+NONSENSE = [None, {}, 5, {"type": ["websocket.receive"]}, {"type": "websocket.receive", "text": 5}]
+
+
+@pytest.mark.parametrize("message", NONSENSE, ids=repr)
+@both_colours
+@virtual
+async def test_a_server_that_gives_nonsense_leaves_nobody_deaf(message, colour):
+    """No server does. If one did, its connection must not live on without a reader."""
+    visit = Visit(build(Careless, colour), subprotocols=[V1])
+    await settle()
+
+    visit.feed(message)
+    visit.client_sends("hello")
+    visit.client_vanishes()
+
+    assert await visit.ended() is None

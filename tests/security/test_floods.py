@@ -80,12 +80,12 @@ LONG = 100_000
     "a" * LONG, "https://a:" + "9" * LONG, "https://" + "-" * LONG + "!",
 ])  # fmt: skip
 def test_an_origin_without_end_costs_no_time(text: str):
-    began = time.perf_counter()
+    began = time.process_time()
 
     for _ in range(100):
         assert parse_origin(text) is None
 
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("offered", [
@@ -93,11 +93,11 @@ def test_an_origin_without_end_costs_no_time(text: str):
     [f"{V1}.{number}" for number in range(LONG)], [" " * LONG, V1],
 ], ids=["long", "repeated", "spaces", "many", "blank"])  # fmt: skip
 def test_an_offer_without_end_costs_no_time(offered: list[str]):
-    began = time.perf_counter()
+    began = time.process_time()
 
     offer = read_offer(offered)
 
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert offer is None or all(len(name) <= 200 for name in offer.combined)
 
 

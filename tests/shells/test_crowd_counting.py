@@ -13,7 +13,7 @@ from resilient_channels import crowds as module
 from resilient_channels.conf import get_policies
 from resilient_channels.crowds import Crowds, crowds
 from shells.clients import Listener
-from shells.crowd import ANN, HOME, come, is_empty, is_in, leave_all
+from shells.crowd import ANN, HOME, come, is_empty, is_in, leave_all, user
 from shells.visits import Visit, build
 from support.loop import virtual
 
@@ -166,9 +166,10 @@ async def test_without_limits_nothing_is_kept():
 class Stub:
     """As much of a connection as is asked for here."""
 
+    policies = get_policies(limited(connections_per_user=7))
+
     def __init__(self, number: int) -> None:
         self.id = f"c{number}"
-        self.policies = get_policies(limited(connections_per_user=7))
         self.scope = {"user": ANN}
 
     def enter(self, held: Crowds) -> bool:
@@ -188,3 +189,21 @@ def test_event_loops_in_many_threads_count_together():
         for stub in stubs:
             held.leave(stub)  # type: ignore[arg-type]
         assert is_empty(held)
+
+
+def test_ten_thousand_connections_leave_nothing():
+    held = Crowds()
+    for turn in range(100):
+        stubs = [Stub(turn * 100 + number) for number in range(100)]
+        for number, stub in enumerate(stubs):
+            stub.scope = {
+                "user": user(turn * 100 + number // 9),
+                "client": (f"192.0.2.{number}", 1),
+            }
+        inside = [stub for stub in stubs if stub.enter(held)]
+        assert len(inside) == 78  # seven of each nine, and the hundredth
+        for stub in stubs:
+            held.leave(stub)  # type: ignore[arg-type]
+
+    assert is_empty(held)
+    assert not held._arrivals

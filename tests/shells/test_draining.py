@@ -361,6 +361,23 @@ async def test_clients_on_other_loops_are_let_go_there():
     assert notes[-1] == [3512]
 
 
+@virtual
+async def test_what_a_loop_has_left_behind_at_its_end_is_not_waited_for(facts):
+    ended = asyncio.new_event_loop()
+    ended.close()
+    visit = await open_visit(build(Guest))
+    (connection,) = registry
+    connection.loop = ended  # type: ignore[attr-defined]
+    began = now()
+
+    left = await drain()
+
+    assert (left, now()) == (0, began)
+    assert facts("drain.began")[0].connections == 0
+    connection.loop = asyncio.get_running_loop()  # type: ignore[attr-defined]
+    await visit.leave()
+
+
 # --- one drain -----------------------------------------------------------------------------------
 
 

@@ -299,9 +299,12 @@ async def test_a_server_that_cancels_the_application_is_heard_whenever_it_does(a
 async def test_both_cancellations_in_one_moment_are_two(is_first, monkeypatch):
     terms = []
     begin = _Term.__init__
-    monkeypatch.setattr(
-        _Term, "__init__", lambda self, driver: terms.append(self) or begin(self, driver)
-    )
+
+    def noted(term, driver):
+        terms.append(term)
+        begin(term, driver)
+
+    monkeypatch.setattr(_Term, "__init__", noted)
     visit = await open_visit(in_time())
     visit.client_sends("60")
     await settle(1)

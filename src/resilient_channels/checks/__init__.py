@@ -43,6 +43,7 @@ __all__ = [
     "check_layers",
     "check_origins",
     "check_settings",
+    "check_traffic",
     "register",
 ]
 
@@ -54,6 +55,7 @@ def register() -> None:
     register_check(check_layers, APP)
     register_check(check_origins, APP, Tags.security)
     register_check(check_deployment, APP, Tags.security, deploy=True)
+    register_check(check_traffic, APP, Tags.security, deploy=True)
     register_check(check_exposure, APP, Tags.security, deploy=True)
 
 
@@ -94,5 +96,10 @@ def check_deployment(app_configs: Any = None, **kwargs: Any) -> list[CheckMessag
 
 
 def check_exposure(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-    """W011, I002 and I003: who may come in from the open internet, and what it may send."""
-    return [*find_host_messages(), *find_traffic_advice(), *find_crowd_advice()]
+    """W011 and I003: who may come in from the open internet."""
+    return [*find_host_messages(), *find_crowd_advice()]
+
+
+def check_traffic(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """I002: what whoever is in may send."""
+    return list(find_traffic_advice())

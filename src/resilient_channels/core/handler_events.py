@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .event import WARNING, ConnectionEvent, Event, doc_field
+from .event import WARNING, ConnectionEvent, doc_field
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,21 +25,18 @@ class HandlerOverdue(ConnectionEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HandlerStalled(Event):
+class HandlerStalled(ConnectionEvent):
     """A handler has blocked everybody else for `HANDLER.stall_after`, and may go on doing so.
 
-    One record for each stall, written while it lasts, by a thread that looks on.
+    One record for each stall, written while it lasts, by a thread that looks on. Where no method of
+    a consumer is to be found, `connection`, `consumer` and `handler` are empty.
     """
 
     name: ClassVar[str] = "handler.stalled"
     level: ClassVar[int] = WARNING
     topic: ClassVar[str] = "handler"
 
-    connection: str | None = doc_field(
-        "Identifier of the connection; `None`: not one of ours is to blame."
-    )
-    consumer: str | None = doc_field("Dotted path of the consumer class.")
-    handler: str | None = doc_field("Type of the message that is handled.")
+    handler: str = doc_field("Type of the message that is handled.")
     where: str = doc_field(
         "`event loop`, or `sync thread`: the one that all synchronous handlers share."
     )

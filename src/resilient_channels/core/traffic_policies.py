@@ -67,7 +67,7 @@ class LimitsPolicy:
     rate: float | None = option(
         None,
         "Frames per second that a client may send in the long run; more close the connection "
-        "(3429). `None`: no limit.",
+        "(3429). Answers to our own pings do not count. `None`: no limit.",
     )
     burst: int | None = option(
         None, "Frames that it may send at once. `None`: those of two seconds at `rate`."
@@ -88,7 +88,8 @@ class LimitsPolicy:
     when_full: WhenFull = option(
         "refuse",
         "What happens to one connection too many of a user or an address. `refuse`: it is refused "
-        "(3428, or HTTP 429). `newest_wins`: the oldest one is closed (3409), and this one comes in.",
+        "(3428, or HTTP 429). `newest_wins`: the oldest one is closed (3409) and this one comes "
+        "in.",
     )
     new_per_second: float | None = option(
         None,

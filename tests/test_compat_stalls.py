@@ -1,0 +1,84 @@
+"""Canaries for what is seen of other threads: asgiref's jobs, and the thread that all share."""
+
+import functools
+import sys
+import threading
+import weakref
+
+import pytest
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from channels.consumer import SyncConsumer
+from channels.db import database_sync_to_async
+
+from resilient_channels import compat
+
+
+def look():
+    """What is seen of the running thread, from within a job."""
+    frame = sys._current_frames()[threading.get_ident()]
+    job = compat.find_job(frame)
+    return threading.get_ident(), job, None if job is None else job[0]()
+
+
+class Consumer(SyncConsumer):
+    def look(self, message):
+        frame = sys._current_frames()[threading.get_ident()]
+        self.seen = (compat.find_consumer(frame), compat.is_at_work(self))
+
+
+@pytest.mark.parametrize("wrap", [sync_to_async, database_sync_to_async])
+async def test_a_job_is_found_in_its_thread_and_told_from_the_next(wrap):
+    ident, (given, frame), child = await wrap(look)()
+    _, (other, _), _ = await wrap(look)()
+
+    assert compat.find_shared_thread() == ident != threading.get_ident()
+    assert isinstance(given, weakref.ref)
+    assert isinstance(child, functools.partial)
+    assert frame.f_code is SyncToAsync.thread_handler.__code__
+    assert given != other
+
+
+async def test_a_thread_of_a_context_of_its_own_is_not_the_shared_one():
+    await sync_to_async(look)()
+
+    async with ThreadSensitiveContext():
+        ident, job, _ = await sync_to_async(look)()
+
+    assert job is not None
+    assert ident != compat.find_shared_thread()
+
+
+async def test_where_no_job_runs_none_is_found():
+    frame = sys._current_frames()[threading.get_ident()]
+
+    assert compat.find_job(frame) is None
+    assert compat.find_job(None) is None
+
+
+async def test_the_consumer_of_a_synchronous_handler_is_found():
+    consumer, idle = Consumer(), Consumer()
+
+    await consumer.dispatch({"type": "look"})
+
+    assert consumer.seen == (consumer, True)
+    assert not compat.is_at_work(consumer)
+    assert not compat.is_at_work(idle)
+
+
+async def test_no_lazy_object_is_asked_what_it_is():
+    class Lazy:
+        @property
+        def __class__(self):
+            raise AssertionError("asked")
+
+        def method(self):
+            return compat.find_consumer(sys._getframe())
+
+    assert Lazy().method() is None
+
+
+def test_the_shared_executor_tells_its_threads():
+    executor = SyncToAsync.single_thread_executor
+
+    assert executor._max_workers == 1
+    assert isinstance(executor._threads, set)
