@@ -102,9 +102,14 @@ async def _running(processes: dict[Variant, Server]) -> AsyncIterator[None]:
                 error.add_note(f"{variant.name} said:\n{said}")
         raise
     finally:
-        await asyncio.gather(
+        ending = asyncio.gather(
             *(process.__aexit__(None, None, None) for process in processes.values())
         )
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending  # Ctrl-C while a sample was taken comes here, and no process may stay
+            raise
 
 
 async def _start(process: Server) -> None:

@@ -83,4 +83,4 @@ def test_getting_ready_twice_registers_the_checks_once(app):
 
     app.ready()
 
-    assert len(ours()) == len(before) == 4
+    assert len(ours()) == len(before) == 7

@@ -7,11 +7,14 @@ sees what leaves it; the consumers write down the rest themselves.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import time
 from collections import defaultdict
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -145,6 +148,15 @@ class Recorded:
         finally:
             record.ended = True
             record.note("ended")
+            _keep(record)
+
+
+def _keep(record: Record) -> None:
+    """Write the story of a connection to a file, for those who ask when the process is gone."""
+    if (journal := os.environ.get("TOUR_JOURNAL")) is not None:
+        line = json.dumps({"key": record.options.get("id"), **record.as_json()})
+        with Path(journal).open("a") as stories:
+            stories.write(f"{line}\n")
 
 
 class RecordHandler(logging.Handler):

@@ -8,6 +8,7 @@ import traceback
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from .brokers import Broker
@@ -110,8 +111,11 @@ async def _stage(
         if layer == "redis-hub" and side == "resilient":
             settings = {"BACKEND": HUB, "CONFIG": settings}
         environment["TOUR_LAYERS"] = json.dumps(settings)
+    home = Path(stack.enter_context(TemporaryDirectory(prefix="tour-")))
+    environment |= {"TOUR_JOURNAL": str(home / "journal"), "TOUR_SOCKETS": str(home / "sockets")}
     process = Server(server, APPLICATION, environment=environment)
-    return Stage(await stack.enter_async_context(process), side, broker, lengths)
+    running = await stack.enter_async_context(process)
+    return Stage(running, side, broker, lengths, home / "journal")
 
 
 def layer_settings(layer: Layer, broker: Broker) -> dict[str, Any]:

@@ -207,6 +207,16 @@ class Server:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    async def manage(self, *arguments: str) -> int:
+        """Run a management command of the project that is served; returns its exit status."""
+        environment = {"DJANGO_SETTINGS_MODULE": "tour.settings", **self._environment}
+        with self.log.open("ab") as sink:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "django", *arguments, cwd=self._directory,
+                env={**environment, "PYTHONPATH": str(self._directory)}, stdout=sink, stderr=sink,
+            )  # fmt: skip
+            return await process.wait()
+
     def signal_all(self, number: int) -> None:
         """Send a signal to the process and its workers."""
         os.killpg(self.pid, number)

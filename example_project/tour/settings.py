@@ -1,7 +1,7 @@
 """Django settings of the application under test; ``TOUR_LAYERS`` holds the default channel layer.
 
-Everything is at its default except the send deadline and the heartbeat, which are short so that
-the tour is. Only clients that speak the library's protocol have a heartbeat.
+Everything is at its default except the send deadline, the heartbeat and the drain, which are short
+so that the tour is. Only clients that speak the library's protocol have a heartbeat.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ CHANNEL_LAYERS = {
 }
 
 RESILIENT_CHANNELS = {
+    # How each process is found that is to drain.
+    "DRAIN": {"duration": 2.0, "directory": os.environ.get("TOUR_SOCKETS")},
     "SEND": {"deadline": 3.0},
     "HEARTBEAT": {"interval": HEARTBEAT_INTERVAL, "timeout": HEARTBEAT_TIMEOUT},
 }

@@ -18,6 +18,7 @@ from .lengths import SHORT, Lengths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from .brokers import Broker
     from .messages import Received
@@ -123,6 +124,14 @@ class Stage:
     side: Side
     broker: Broker | None = None
     lengths: Lengths = SHORT
+    journal: Path | None = None
+
+    def stories(self) -> dict[str, dict[str, Any]]:
+        """Return what is kept of the connections that have ended, by their keys."""
+        if self.journal is None or not self.journal.exists():
+            return {}
+        lines = map(json.loads, self.journal.read_text().splitlines())
+        return {line["key"]: line for line in lines}
 
     async def connect(
         self,

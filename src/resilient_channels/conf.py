@@ -57,6 +57,9 @@ def _find_section_problems(section: str, values: Mapping[str, Any], where: str) 
                 build_section(section, {key: values[key]})
             except PolicyError as error:
                 yield f"{where}: {error}"
+            except Exception as error:  # noqa: BLE001  # of an object that cannot be compared
+                told = f"{show(values[key])} ({type(error).__name__})"
+                yield f"{where}: {section}.{key} cannot be {told}"
 
 
 def find_setting_problems() -> list[str]:

@@ -7,6 +7,7 @@ from hypothesis import example, given, strategies as st
 
 from resilient_channels.core.options import (
     MOST,
+    MOST_COUNTED,
     PolicyError,
     check_choice,
     check_count,
@@ -74,8 +75,12 @@ def test_seconds_are_positive_and_not_endless(value: object):
 
 
 @given(value=anything, least=st.integers(0, 3))
+@example(value=MOST_COUNTED, least=0)
+@example(value=MOST_COUNTED + 1, least=1)
+@example(value=10**400, least=0)
 def test_a_count_is_whole_and_large_enough(value: object, least: int):
-    sound = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    sound = is_int and least <= value <= MOST_COUNTED
 
     assert passes(check_count, value, least=least) is sound
 

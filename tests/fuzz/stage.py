@@ -41,6 +41,8 @@ class Resident(AsyncWebsocketConsumer):
         note(self, "receive", text_data if bytes_data is None else bytes_data)
         if text_data == QUESTION:
             await self.send(ANSWER)
+        if text_data == "fail":
+            raise HandlersOwn
 
     async def chat_message(self, event):
         note(self, "chat", event)

@@ -86,6 +86,34 @@ def make_consumer(config: Any) -> type:
 
 async def visit_of(consumer: type, offer: list[str]) -> None:
     visit = await open_visit(consumer, subprotocols=offer)
+    if consumer.resilience.get("ERRORS", {}).get("mode") != "raise":
+        for _ in range(2):
+            visit.client_sends("fail")
     await is_alive(visit)
     await settle(1)
     await say_goodbye(visit)
+
+
+class Strange:
+    """What no project has in its settings, and what must not matter."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not to be compared")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be written")
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("strange", [10**5000, -(10**5000), Strange()], ids=["int", "less", "odd"])
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_cannot_be_compared_or_written_is_told_to_be_wrong(section, strange):
+    assert len(list(conf.find_problems(strange, "X"))) == 1
+    assert len(list(conf.find_problems({section: strange}, "X"))) == 1
+    if isinstance(strange, int):  # a dict compares its keys
+        assert len(list(conf.find_problems({strange: {}}, "X"))) == 1
+        assert len(list(conf.find_problems({section: {strange: 1}}, "X"))) == 1
+    for option in option_names(section):
+        [problem] = conf.find_problems({section: {option: strange}}, "X")
+        assert problem.startswith("X: ")

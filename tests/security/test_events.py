@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from resilient_channels import isolation
 from resilient_channels.layers import ResilientChannelLayer
 from shells.visits import both_colours, build, note, open_visit, settle
 from support.layers import installed
@@ -57,3 +58,31 @@ async def test_a_client_whose_text_becomes_a_type_reaches_a_handler_or_nothing(
             assert member.closes == []
         await visit.leave()
         await other.leave()
+
+
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "kind", [10**5000, Unspeakable(), [Unspeakable()]], ids=["int", "odd", "in"]
+)
+@both_colours
+@virtual
+async def test_a_type_that_cannot_even_be_written_is_one_warning(kind, colour, caplog, monkeypatch):
+    monkeypatch.setattr(isolation, "_seen_types", {})
+    visit = await open_visit(build(Keeper, colour))
+
+    visit.consumer._resilient_driver.intake.put_event({"type": kind})
+    await settle()
+    visit.client_sends("chat.message")
+    await settle()
+
+    assert visit.notes == ["chat"]
+    [told] = [record for record in caplog.records if record.getMessage() == "event.unhandled"]
+    assert "without a text" in told.type
+    assert told.exc_info is None
+    await visit.leave()

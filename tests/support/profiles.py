@@ -17,6 +17,7 @@ STEPS = 20
 def load() -> None:
     """Make the profiles known, and choose one."""
     common: dict[str, Any] = {
+        "parent": settings.get_profile("default"),  # not whatever is loaded at the moment
         "stateful_step_count": STEPS,
         "deadline": None,  # the machine may be busy with something else
         "print_blob": True,  # what is needed to see a failure again, anywhere

@@ -8,9 +8,33 @@ __all__ = ["ALL", "Fault"]
 
 
 def _all() -> tuple[Fault, ...]:
-    from . import broker, closing, events, freezing, hub, input, leaving, limits, sending, stalling
+    from . import (
+        broker,
+        closing,
+        deploying,
+        events,
+        freezing,
+        hub,
+        input,
+        leaving,
+        limits,
+        sending,
+        stalling,
+    )
 
-    modules = (leaving, freezing, stalling, sending, closing, input, limits, events, broker, hub)
+    modules = (
+        leaving,
+        freezing,
+        stalling,
+        sending,
+        closing,
+        input,
+        limits,
+        deploying,
+        events,
+        broker,
+        hub,
+    )
     return tuple(fault for module in modules for fault in module.FAULTS)
 
 

@@ -32,7 +32,8 @@ def find_job(frame: FrameType | None) -> tuple[ref[Any], FrameType] | None:
     """
     for outer in walk(frame):
         if outer.f_code is _JOB:
-            return ref(outer.f_locals["args"][0]), outer
+            given = outer.f_locals.get("args")
+            return (ref(given[0]), outer) if given else None
     return None
 
 

@@ -9,6 +9,9 @@ from typing import Any, cast
 MOST = 10**9
 """Seconds, or times a second, that somebody may mean. Of much more, sums make infinity."""
 
+MOST_COUNTED = 2**53 - 1
+"""Of anything, bytes included: the last whole number that a float has exactly."""
+
 
 class PolicyError(ValueError):
     """An option that does not exist, or a value that makes no sense."""
@@ -50,11 +53,13 @@ def show(value: object) -> str:
 def check_count(
     section: str, name: str, value: object, *, least: int, optional: bool = False
 ) -> None:
-    """Refuse what is no whole number of at least *least*."""
+    """Refuse what is no whole number of at least *least*, up to ``MOST_COUNTED``."""
     if value is None and optional:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        allowed = f"a whole number >= {least}" + (" or None (off)" if optional else "")
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    if not is_count or not least <= cast("int", value) <= MOST_COUNTED:
+        most = f" (up to {MOST_COUNTED})" if is_count and cast("int", value) > least else ""
+        allowed = f"a whole number >= {least}{most}" + (" or None (off)" if optional else "")
         raise PolicyError(f"{section}.{name} must be {allowed}, not {show(value)}")
 
 

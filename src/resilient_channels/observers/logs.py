@@ -23,7 +23,10 @@ def _get_logger(topic: str) -> logging.Logger:
 
 def escape(value: object) -> str:
     """*value* as one printable line of at most 200 characters, whatever it holds."""
-    text = str(value)[: MAX_VALUE_LENGTH + 1]
+    try:
+        text = str(value)[: MAX_VALUE_LENGTH + 1]
+    except Exception as error:  # noqa: BLE001  # an int of 5,000 digits, any object of a project
+        text = f"({type(value).__name__} without a text: {type(error).__name__})"
     if not text.isprintable():
         text = text.encode("unicode_escape").decode("ascii")
     if len(text) > MAX_VALUE_LENGTH:
