@@ -54,6 +54,7 @@ async def measure(server: str, scale: Scale, loop: str | None) -> list[Figures]:
             ),
             cells={
                 **{name: _list(look[name] for look in looks) for name in COUNTED},
+                "objects of Python": _list(look["objects"] for look in looks),
                 "memory, MB": _list(f"{look['memory'] / 1024 / 1024:.1f}" for look in looks),
             },
             samples={"looks": looks, "seconds": seconds},
@@ -92,7 +93,8 @@ def _settle(process: Server, looks: list[dict[str, Any]]) -> dict[str, Any]:
         if not any(counts[name] for name in OURS) and all(
             counts[name] <= most[name] + FEW for name in SERVERS
         ):
-            return {**counts, "memory": rss_bytes(find_worker(process))}
+            memory = rss_bytes(find_worker(process))
+            return {**counts, "objects": found["objects"], "memory": memory}
         if time.monotonic() > give_up:
             raise LoadFailed(f"left of connections that have ended: {counts}, was {looks[:1]}")
 

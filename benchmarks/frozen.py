@@ -32,7 +32,7 @@ async def measure(server: str, scale: Scale, loop: str | None) -> list[Figures]:
         process = processes[variant]
         with Crowd() as crowd, ExitStack() as stack:
             wires = crowd.open(process.port, "strained", range(PROBES), negotiated=True)
-            freezing = crowd.open(
+            freezing = crowd.gather(
                 process.port, "strained", range(scale.frozen_connections), negotiated=True
             )
             crowd.serve_until(lambda: all(wire.pings > 1 for wire in freezing), 4 * INTERVAL)

@@ -112,6 +112,17 @@ class Crowd:
             opened.append(wire)
         return opened
 
+    def gather(
+        self, port: int, work: str, numbers: range, *, negotiated: bool = False
+    ) -> list[Wire]:
+        """The same, answering meanwhile: where it takes longer than somebody's patience."""
+        opened = []
+        for number in numbers:
+            opened += self.open(port, work, [number], negotiated=negotiated)
+            if number % 25 == 0:
+                self.serve(0.001)
+        return opened
+
     def add(self, wire: Wire) -> None:
         """Take care of a connection that is open."""
         self.wires[wire.raw.fileno()] = wire

@@ -71,7 +71,7 @@ def _sample(process: Server, scale: Scale, negotiated: bool, with_one: bool) -> 
 
     pid = find_worker(process)
     with Crowd() as crowd:
-        readers = crowd.open(
+        readers = crowd.gather(
             process.port, "strained", range(scale.stalled_readers), negotiated=negotiated
         )
         for reader in readers:

@@ -89,6 +89,7 @@ def tell_rest() -> dict[str, Any]:
     return {
         "tasks": len(asyncio.all_tasks()),
         "timers": timers + len(get_wheel(asyncio.get_running_loop())),
+        "objects": len(gc.get_objects()),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "groups": len(groups),
         "members": sum(len(members) for members in groups.values()),

@@ -50,6 +50,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FILE",
         help="write the faults of the socket on every server there, as Markdown; - to print it",
     )
+    parser.add_argument(
+        "--at-once", type=int, default=SERVERS_AT_ONCE, metavar="N", help="so many servers"
+    )
     parser.add_argument("--plain", action="store_true", help="with --table: plain Channels, too")
     parser.add_argument("--list", action="store_true", help="name the faults, and do nothing")
     options = parser.parse_args(arguments)
@@ -110,15 +113,15 @@ class Progress:
 
 
 async def tour(
-    plan: Mapping[str, Sequence[Fault]], lengths: Lengths
+    plan: Mapping[str, Sequence[Fault]], lengths: Lengths, at_once: int
 ) -> dict[str, list[runner.Row]]:
-    """Run the faults of *plan* on its servers, two at a time: they mostly wait."""
+    """Run the faults of *plan* on its servers, some at once: they mostly wait."""
     # A tour that is told to end takes its servers with it.
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     progress = Progress(sum(map(len, plan.values())))
-    gate = asyncio.Semaphore(SERVERS_AT_ONCE)
+    gate = asyncio.Semaphore(at_once)
 
     async def one(server: str) -> list[runner.Row]:
         async with gate:
@@ -138,7 +141,7 @@ def main() -> int:
     plan, left_out = chosen(options)
     print(", ".join(f"{name} {version}" for name, version in table.versions().items()))
     try:
-        findings = asyncio.run(tour(plan, FULL if options.full else SHORT))
+        findings = asyncio.run(tour(plan, FULL if options.full else SHORT, options.at_once))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("\ninterrupted", file=sys.stderr)
         return 130

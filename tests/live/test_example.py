@@ -108,11 +108,12 @@ def test_the_demo_starts_its_server_anew_only_when_its_own_page_asks(server, tmp
         assert not demo.listens()
 
 
-async def test_a_server_that_nobody_would_start_again_is_not_ended(server):
+@pytest.mark.parametrize("fault", ["deploy", "server-restart"])
+async def test_a_server_that_nobody_would_start_again_is_not_ended(server, fault):
     def ask():
-        return asked(server, "server-restart", token=True)
+        return asked(server, fault, token=True)
 
     _, page = await fetch(server, "/")
 
     assert await asyncio.to_thread(ask) == 409
-    assert re.search(r'data-fault="server-restart"[^>]* disabled', page)
+    assert re.search(rf'data-fault="{fault}"[^>]* disabled', page)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..stage import Connection, Stage
 
 # Beyond LIMITS.rate and LIMITS.message_bytes of the limited subject, and HANDLER.deadline.
-FLOOD = 2000
+FLOOD = 500
 KIBIBYTES = 100
 OVERLONG = 6.0
 
@@ -92,7 +92,7 @@ def _answers(facts: Facts) -> bool:
 
 
 FAULTS = (
-    Fault("flood", f"{FLOOD:,} messages at once", flood,
+    Fault("flood", f"{FLOOD} messages at once", flood,
           (ALONE, logged(), *ends(3429, "error")), alone=True,
           provoked=_answers),
     Fault("long-text", f"text of {KIBIBYTES} KiB, 64 KiB allowed", long_text,
