@@ -8,8 +8,8 @@ from importlib import metadata
 from typing import Any
 
 PACKAGES = (
-    "asgiref", "channels", "channels-redis", "daphne", "django", "redis", "resilient-channels",
-    "twisted", "uvicorn", "uvloop", "websockets",
+    "asgiref", "channels", "channels-redis", "daphne", "django", "granian", "hypercorn", "redis",
+    "resilient-channels", "twisted", "uvicorn", "uvloop", "websockets", "wsproto",
 )  # fmt: skip
 
 

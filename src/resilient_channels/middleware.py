@@ -154,8 +154,10 @@ class Passage(Connection):
         info = link.info
         assert info is not None  # noqa: S101  # or it would not be over
         message = self.client_message or {}
-        # There is no close code without a handshake, whatever a server makes up.
-        code: int = info.code if link.accepted else CloseCode.ABNORMAL.value
+        code: int = info.code
+        if not link.accepted:
+            # A refused handshake has no close code but the server's.
+            code = int(message.get("code") or CloseCode.ABNORMAL.value)
         return {**message, "type": DISCONNECT, "code": code}
 
     # --- reading -------------------------------------------------------------------------------

@@ -220,8 +220,9 @@ class Line:
     def end(self) -> None:
         """The connection is over: nothing will be written any more, and nobody need wait."""
         self._report()
-        pool.change(self, -self._box.size)
-        for item in self._box.clear():
+        size, items = self._box.size, self._box.clear()
+        pool.change(self, -size)  # now that it is empty: the pool forgets it
+        for item in items:
             if item.is_turn:
                 item.content.begin()
             else:

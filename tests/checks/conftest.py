@@ -16,10 +16,11 @@ from resilient_channels.mixins import find_consumers
 def only_own_consumers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests have consumers whose layer is missing on purpose."""
     others = set(find_consumers())
-    monkeypatch.setattr(
-        "resilient_channels.checks.aliases.find_consumers",
-        lambda: (cls for cls in find_consumers() if cls not in others),
-    )
+    for module in ("aliases", "options"):
+        monkeypatch.setattr(
+            f"resilient_channels.checks.{module}.find_consumers",
+            lambda: (cls for cls in find_consumers() if cls not in others),
+        )
 
 
 @pytest.fixture(autouse=True)

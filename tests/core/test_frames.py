@@ -73,7 +73,8 @@ def test_any_other_dict_is_an_event(event):
 
 
 def test_a_frame_is_a_message_that_is_told_from_an_event_by_its_class():
-    frame = Frame(type="websocket.send", text="x")
+    frame = Frame({"type": "websocket.send", "text": "x"}, "key")
 
     assert frame == {"type": "websocket.send", "text": "x"}
+    assert frame.key == "key"
     assert type(dict(frame)) is not Frame

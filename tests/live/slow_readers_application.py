@@ -91,13 +91,18 @@ async def application(scope, receive, send):
     if scope["type"] == "websocket":
         await subject(scope, receive, send)
     elif scope["type"] == "http":
-        body = json.dumps({**look(), "waiting": pool.size, **read_memory()}).encode()
+        body = json.dumps({**look(), **read_pool(), **read_memory()}).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
     else:
         while (message := await receive())["type"] != "lifespan.shutdown":
             await send({"type": f"{message['type']}.complete"})
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def read_pool():
+    """Bytes that wait for clients, and how many are remembered for that."""
+    return {"waiting": pool.size, "lines": len(pool._lines)}
 
 
 def read_memory():

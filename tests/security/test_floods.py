@@ -54,7 +54,7 @@ async def test_pongs_without_end_bring_no_ping_forward():
 async def test_a_handshake_that_nobody_decides_does_not_stay(colour):
     class Ponders(Listener):
         async def connect(self):
-            await self.pause(3600)
+            await self.pause(60)
 
         async def disconnect(self, code):
             note(self, "disconnect", code)
@@ -70,6 +70,7 @@ async def test_a_handshake_that_nobody_decides_does_not_stay(colour):
     for visit in visits:
         await visit.ended()
     assert len(registry) == before
+    await settle(60 * len(visits))  # until the thread of all sync code has done its work
 
 
 LONG = 100_000

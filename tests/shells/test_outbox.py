@@ -355,3 +355,4 @@ async def test_a_client_that_leaves_takes_what_waits_with_it(hub):
     await visit.ended()
 
     assert pool.size == 0
+    assert not pool._lines  # and through it the connection, with all that it holds
