@@ -9,6 +9,8 @@ from support import profiles
 from support.databases import hops, make_database
 from support.leaks import no_tasks_left, nothing_left_behind
 
+LONGEST = ("tests/live/test_tour.py", "tests/live/test_demo_page.py")
+
 __all__ = ["hops", "make_database", "no_tasks_left", "nothing_left_behind"]
 
 profiles.load()  # before any test is imported, as they ask for more or less of it
@@ -21,9 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every async test on a real loop must end its tasks. Those that wait most begin first."""
-    # Beside each other they cost little, and one that began last would be waited for alone.
-    items.sort(key=lambda item: item.get_closest_marker("live") is None)
+    """Every async test on a real loop must end its tasks. Those that wait stand among the rest."""
+    live = [item for item in items if item.get_closest_marker("live")]
+    live.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    others = [item for item in items if not item.get_closest_marker("live")]
+    # Where tests run beside each other, each process has as much of both, and the longest first.
+    places = {item: n / len(kind) for kind in (live, others) for n, item in enumerate(kind)}
+    items.sort(key=places.__getitem__)
     for item in items:
         if is_async_test(item):
             item.fixturenames.append("no_tasks_left")
