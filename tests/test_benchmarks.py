@@ -231,13 +231,13 @@ def test_the_page_names_the_command_and_what_was_installed():
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_peak_of_a_process_can_be_measured_from_now_on():
     pid = os.getpid()
-    large = bytearray(50_000_000)
+    large = bytearray(150_000_000)  # too large for what the process has kept of earlier ones
     del large
     before = peak_bytes(pid)
     forget_peak(pid)
     lower = peak_bytes(pid)
 
-    large = bytearray(30_000_000)
+    large = bytearray(100_000_000)
 
     assert lower < before - 20_000_000
     assert peak_bytes(pid) > lower + 20_000_000

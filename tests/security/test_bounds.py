@@ -72,6 +72,7 @@ FIXED = {
     "layers/canary.py:Canary._groups": "hosts of the layer",
     "layers/canary.py:Canary._heard": "hosts of the layer",
     "layers/core_uplink.py:CoreUplink._readers": "prefixes and loops",
+    "layers/core_uplink.py:CoreUplink._ending": "prefixes and loops: each waits for the one before",
     "layers/outage.py:Outage.event": "the fields of one event",
     "layers/supervisors.py:_supervisors": "layers and loops",
     "mixins.py:_Mixin.resilience": "options",

@@ -185,6 +185,7 @@ async def test_whatever_ends_a_connection_makes_room(colour, ending):
 @virtual
 async def test_a_thousand_connections_leave_nothing():
     consumer = limited(connections_per_user=2, connections_per_address=3, when_full="newest_wins")
+    others = len(crowds._arrivals)
     for number in range(100):
         visits = [
             Visit(consumer, user=user(number * 10 + n // 2), client=(f"192.0.2.{n}", 1))
@@ -197,4 +198,4 @@ async def test_a_thousand_connections_leave_nothing():
             await visit.ended()
 
     assert is_empty(crowds)
-    assert len(crowds._arrivals) <= 1
+    assert len(crowds._arrivals) <= others + 1

@@ -13,6 +13,7 @@ import pytest
 from third_party.conversations import CONVERSATIONS, SUBPROTOCOLS, Conversation
 from tour import client as websocket
 from tour.messages import Text
+from live.stage import reported
 from tour.servers import NAMES, Server
 
 pytestmark = pytest.mark.live
@@ -98,7 +99,7 @@ async def test_an_exchange_an_event_and_bad_input(server: Server, library: str) 
 
         await conversation.exchange()
         await session.client.close(4000)
-        assert await session.disconnects() == [4000]
+        assert await session.disconnects() == [reported(server.name, 4000, "client")["code"]]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -137,5 +138,5 @@ async def test_many_lost_clients_leave_a_server_that_is_well(server: Server, lib
     async with session.client:
         await conversation.exchange()
         await session.client.close()
-        assert await session.disconnects() == [1000]
+        assert await session.disconnects() == [reported(server.name, 1000, "client")["code"]]
     assert "Traceback" not in server.log.read_text()[said_before:]

@@ -43,6 +43,7 @@ class CoreUplink:
         # What is heard on a channel that is no consumer's: a group's, or a probe's.
         self._lines: dict[str, str | Callable[[Mapping[str, Any]], None]] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
 
     # --- names ---------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ class CoreUplink:
     def restart(self) -> None:
         """Begin to receive anew: what waits now may wait for ever."""
         for queue, reader in list(self._readers.items()):
-            reader.cancel()
+            self._cancel(reader)
             compat.abandon_cleaners(self._layer)
             self._start(queue, after=reader)
 
@@ -124,12 +125,20 @@ class CoreUplink:
         """Stop reading."""
         self._lines.clear()
         self._channels.clear()
-        readers, self._readers = set(self._readers.values()), {}
-        for _ in range(3):  # under Python 3.11 a client of Redis can lose a cancellation
-            for reader in readers:
+        for reader in self._readers.values():
+            self._cancel(reader)
+        self._readers.clear()
+        for _ in range(3):
+            if self._ending:
+                await asyncio.wait(self._ending, timeout=0.5)
+            for reader in tuple(self._ending):
                 reader.cancel()
-            if readers:
-                _, readers = await asyncio.wait(readers, timeout=0.5)
+
+    def _cancel(self, reader: asyncio.Task[None]) -> None:
+        """Under Python 3.11 a client of Redis can lose a cancellation: it is not forgotten."""
+        reader.cancel()
+        self._ending.add(reader)
+        reader.add_done_callback(self._ending.discard)
 
     def _read(self, channel: str) -> None:
         queue = self._layer.non_local_name(channel)
@@ -159,7 +168,7 @@ class CoreUplink:
         if not self._readers or self._lines or self._hub.directory.channels:
             return
         for reader in self._readers.values():
-            reader.cancel()
+            self._cancel(reader)
         self._readers.clear()
 
     async def _route(self, received: tuple[str | list[str], Mapping[str, Any]]) -> None:
