@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from live.stage import reported
 from third_party.conversations import CONVERSATIONS, SUBPROTOCOLS, Conversation
 from tour import client as websocket
 from tour.messages import Text
-from live.stage import reported
 from tour.servers import NAMES, Server
 
 pytestmark = pytest.mark.live
