@@ -141,6 +141,23 @@ class AsyncSubject(AsyncJsonWebsocketConsumer):
         self.record.background.append(asyncio.create_task(flood()))
         self.record.note("flood began")
 
+    async def do_pour(self, content: dict[str, Any]) -> None:
+        """Start a task that sends as fast as it may, whether or not anybody reads."""
+
+        async def pour() -> None:
+            with suppress(OSError):  # the client is gone
+                for _ in range(FLOOD_CHUNKS):
+                    if not await self.hand_over(CHUNK):
+                        return
+                    await asyncio.sleep(0)
+
+        self.record.background.append(asyncio.create_task(pour()))
+
+    async def hand_over(self, text: str) -> bool:
+        """Send in a way that does not wait for the client, where there is one."""
+        await self.send(text)
+        return True
+
     async def do_block(self, content: dict[str, Any]) -> None:
         """Call something slow where everybody waits for it, as happens."""
         self.record.note("stall began")
@@ -221,6 +238,10 @@ def _describe(info: DisconnectInfo) -> dict[str, Any]:
 
 class ResilientAsyncSubject(AsyncResilientMixin, AsyncSubject):
     """The async subject, resilient."""
+
+    async def hand_over(self, text: str) -> bool:
+        """Leave it to the outbox; whether the client is still there."""
+        return bool(await self.safe_send(text, wait=False))
 
     @on_disconnect()
     async def ended(self, info: DisconnectInfo) -> None:

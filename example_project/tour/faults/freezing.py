@@ -17,8 +17,10 @@ from .base import Fault
 if TYPE_CHECKING:
     from ..stage import Connection, Stage
 
-    During = Literal["nothing", "handler", "flood"]
+    During = Literal["nothing", "handler", "flood", "pour"]
 
+# The buffers of kernels, of the server, and the outbox: some megabytes in memory.
+FULL_WITHIN = 2.0
 # Longer than it takes to find out, and than we wait for a plain consumer to find out.
 HANDLER = 7.0
 
@@ -35,6 +37,8 @@ async def freeze(stage: Stage, during: During = "nothing", colour: str = "async"
         await connection.noted("flood began")
     await connection.note("gone")
     await connection.client.stop_reading()
+    if during == "pour":
+        await connection.do("pour")
     return await _found(stage, connection)
 
 
@@ -82,6 +86,10 @@ IN_TIME = Promise(
     "the peer is given up within interval + timeout + 1 s",
     lambda facts: facts.seconds is not None and facts.seconds <= FOUND_WITHIN,
 )
+AT_ONCE = Promise(
+    "the client is given up as soon as its outbox is full",
+    lambda facts: facts.seconds is not None and facts.seconds <= FULL_WITHIN,
+)
 PROMISES = (IN_TIME, *ends(3408, "timeout"))
 
 FAULTS = (
@@ -93,5 +101,7 @@ FAULTS = (
           own_server=True),
     Fault("frozen-flooded", "client freezes while the server streams to it",
           partial(freeze, during="flood"), PROMISES, own_server=True),
+    Fault("slow-reader", "client stops reading, frames do not wait for it",
+          partial(freeze, during="pour"), (AT_ONCE, *ends(3420, "timeout")), own_server=True),
     Fault("silent-link", "the link drops everything silently", drop_everything, PROMISES),
 )  # fmt: skip
