@@ -32,7 +32,7 @@ NEEDED = {
 
 
 # More than there are cores: most of the time a live test waits.
-BESIDE_EACH_OTHER = ["-n", str(max(2, round(1.5 * (os.cpu_count() or 1)))), "--dist", "worksteal"]
+BESIDE_EACH_OTHER = ["-n", str(max(2, round(1.5 * (os.cpu_count() or 1)))), "--dist", "loadgroup"]
 
 
 def say_what_is_missing() -> None:

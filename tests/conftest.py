@@ -9,7 +9,13 @@ from support import profiles
 from support.databases import hops, make_database
 from support.leaks import no_tasks_left, nothing_left_behind
 
-LONGEST = ("tests/live/test_tour.py", "tests/live/test_demo_page.py")
+# Servers and browsers that all tests of a module use; in another process they would be others.
+SHARE_A_STAGE = (
+    "tests/live/test_demo_page.py",
+    "tests/live/test_browser_client.py",
+    "tests/live/test_example.py",
+    "tests/third_party/test_third_party_live.py",
+)
 
 __all__ = ["hops", "make_database", "no_tasks_left", "nothing_left_behind"]
 
@@ -23,14 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every async test on a real loop must end its tasks. Those that wait stand among the rest."""
-    live = [item for item in items if item.get_closest_marker("live")]
-    live.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
-    others = [item for item in items if not item.get_closest_marker("live")]
-    # Where tests run beside each other, each process has as much of both, and the longest first.
-    places = {item: n / len(kind) for kind in (live, others) for n, item in enumerate(kind)}
-    items.sort(key=places.__getitem__)
+    """Every async test on a real loop must end its tasks. What belongs together stays together."""
+    # Where tests run beside each other: those that wait most begin first.
+    items.sort(key=lambda item: item.get_closest_marker("live") is None)
     for item in items:
+        if item.nodeid.startswith(SHARE_A_STAGE):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        elif item.nodeid.startswith("tests/contract/"):
+            # What the plain variant did is what the others have to do.
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("[")[0]))
         if is_async_test(item):
             item.fixturenames.append("no_tasks_left")
 

@@ -7,7 +7,7 @@ import pytest
 
 from live.stage import do, echoes, hears, on_every_server, until
 from tour import frames
-from tour.client import Close
+from tour.client import Close, Reset
 from tour.heart import MARK, control
 
 pytestmark = pytest.mark.live
@@ -24,11 +24,17 @@ behind_the_middleware = on_every_server(options=OPTIONS, application="live.middl
 
 
 async def check_told(stage, client, code):
-    """The client gets the code; from Hypercorn not while it sends on and on."""
+    """The client gets the code; in a flood not from every server.
+
+    Hypercorn tells nothing to a client that sends on and on. Granian ends the connection with
+    what it has not read, and TCP may then take back the close frame.
+    """
     closing = await stage.entry(client.key, "closing")
     assert closing["code"] == code
     if stage.server.name != "hypercorn" or code != 3429:
         ending = await client.ended()
+        if stage.server.name == "granian" and code == 3429 and isinstance(ending.last, Reset):
+            return
         assert isinstance(ending.close, Close), ending
         assert ending.close.code == code
 
