@@ -31,8 +31,8 @@ NEEDED = {
 }
 
 
-# More than there are cores: most of the time a live test waits.
-BESIDE_EACH_OTHER = ["-n", str(max(2, round(1.5 * (os.cpu_count() or 1)))), "--dist", "loadgroup"]
+# Live tests wait for most of their time, but real servers have to answer in time.
+BESIDE_EACH_OTHER = ["-n", str(max(2, os.cpu_count() or 1)), "--dist", "loadgroup"]
 
 
 def say_what_is_missing() -> None:
