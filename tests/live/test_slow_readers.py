@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from live.stage import do, echoes, serve
+from live.stage import do, echoes, serve, until
 from tour.client import Text
 from tour.heart import PROTOCOL, Heart
 from tour.servers import NAMES
@@ -159,6 +159,7 @@ async def test_a_client_that_reads_on_gets_the_newest_of_what_was_too_much(name,
         await client.close(4000)
         await stage.entry(client.key, "ended")
         assert stage.events()["outbox.overflow"] >= 1
+        assert await until(lambda: " connection.closed" in stage.log())
         line = next(line for line in stage.log().splitlines() if " connection.closed" in line)
         fields = dict(re.findall(r"(\w+)=(\S+)", line))
         assert int(fields["sent"]) == len(numbers) + 1
