@@ -12,6 +12,7 @@ from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.signals import request_finished, request_started
+from django.db import connections
 
 from resilient_channels import databases
 from resilient_channels.databases import VISIT_INTERVAL
@@ -58,6 +59,7 @@ async def test_an_open_connection_of_another_thread_causes_no_hops(hops, make_da
         query()
         opened.set()
         done.wait(10)
+        connections.close_all()
 
     make_database(CONN_MAX_AGE=None)
     opened, done = threading.Event(), threading.Event()
