@@ -254,6 +254,11 @@ class Connection(Reports):
         """The line in which frames wait for the server."""
         return get_line(self)
 
+    def ask_for_confirmation(self) -> None:
+        """Have the client say how far it has read."""
+        if self.heartbeat is not None:
+            self.heartbeat.ask()
+
     def last_heard(self) -> float:
         """When the peer last gave a sign of life, on the loop's clock."""
         return self.intake.last_heard

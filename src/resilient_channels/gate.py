@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import compat
     from .core.credit import Credit
     from .outbox import Line
+    from .turns import Ticket
     from .wheel import Wheel
 
 
@@ -36,6 +37,7 @@ class Owner(WriterOwner, Protocol):
     def excuses_sender(self) -> bool: ...
     def send_dropped(self) -> None: ...
     def get_line(self) -> Line: ...
+    def ask_for_confirmation(self) -> None: ...
 
 
 class SendGate(Writer):
@@ -225,12 +227,22 @@ class SendGate(Writer):
         """The frame as it is written; ``None`` if it cannot be written at once."""
         if self._accepting is not None or self.line is not None:
             return None
-        ticket = current_ticket.get()
-        if ticket is not None and not (ticket.waits or ticket.is_over):
+        ticket = _get_ticket()
+        if ticket is not None and not ticket.waits:
             return None
-        if self.credit is not None and not self.credit.spend(frame_size(message)):
+        if not self.may_write(frame_size(message)):
             return None
         return self.escape(message) if self.escapes else message
+
+    def may_write(self, size: int) -> bool:
+        """Whether a frame of *size* may be written now: the client has confirmed enough."""
+        credit = self.credit
+        if credit is None:
+            return True
+        may = credit.spend(size)
+        if credit.wants_to_ask or not (may or credit.is_asking):
+            self.owner.ask_for_confirmation()
+        return may
 
     def escape(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """The frame such that nobody takes it for a control frame."""
@@ -243,8 +255,8 @@ class SendGate(Writer):
             return
         frame = self.escape(message) if self.escapes else message
         line = self.line or self.owner.get_line()
-        ticket = current_ticket.get()
-        if ticket is not None and not (ticket.waits or ticket.is_over):
+        ticket = _get_ticket()
+        if ticket is not None and not ticket.waits:
             ticket.note(line.offer(frame, ticket.key))
             # Whoever sends without end must let the server write.
             await asyncio.sleep(0)
@@ -294,9 +306,15 @@ class SendGate(Writer):
         await asyncio.sleep(0)
 
 
-def _report(outcome: SendOutcome) -> bool:
+def _get_ticket() -> Ticket | None:
+    """That of the ``safe_send`` on whose behalf this runs."""
     ticket = current_ticket.get()
-    if ticket is None or ticket.is_over:
+    return None if ticket is None or ticket.is_over else ticket
+
+
+def _report(outcome: SendOutcome) -> bool:
+    ticket = _get_ticket()
+    if ticket is None:
         return False
     ticket.note(outcome)
     return True

@@ -22,11 +22,11 @@ from .observers import notify
 from .queueing import Turn, pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from . import blocking
     from .connection import Connection
-    from .core.credit import Credit
+    from .core.link import Link
     from .wheel import Deadline
 
 REPORT_AFTER, REPORT_EVERY = 1.0, 10.0
@@ -60,32 +60,19 @@ class Line:
     # --- those who do not wait -----------------------------------------------------------------
 
     def offer(self, message: Mapping[str, Any], key: str | None = None) -> SendOutcome:
-        """Write a frame, or let it wait. Returns at once."""
-        connection = self._connection
-        if connection.link.state is not State.OPEN:
-            connection.link.unsent += 1
-            return SendOutcome.CLOSED
-        gate = connection.gate
-        if not self._is_writing and gate.is_servers_own and _may_write(connection, message):
-            try:
-                waiting = gate.begin(message)
-            except Exception as error:  # noqa: BLE001  # sorted there
-                return self._count(_judge(connection, error))
-            if waiting is None:
-                self._retire()  # it may have been made for this frame
-                return self._count(SendOutcome.SENT)
-            self.go_on(waiting)
-            return SendOutcome.QUEUED
-        return self._put(message, key)
+        """As :func:`offer`."""
+        outcome = offer(self._connection, message, key)
+        self._retire()  # it may have been made for this frame
+        return outcome
 
-    def _put(self, message: Mapping[str, Any], key: str | None) -> SendOutcome:
+    def put(self, message: Mapping[str, Any], key: str | None) -> SendOutcome:
+        """Let a frame wait."""
         box, link = self._box, self._connection.link
         dropped, before = box.dropped, box.size
         put = box.put(message, frame_size(message), key)
         if put is Put.OVERFLOWED:
-            link.unsent += 1
             self.overflow()
-            return SendOutcome.CLOSED
+            return _count(link, SendOutcome.CLOSED)
         if box.dropped > dropped:
             self._lose(box.dropped - dropped)
         pool.change(self, box.size - before, self._policy.process_bytes)
@@ -94,7 +81,7 @@ class Line:
         if put is Put.DROPPED:
             return SendOutcome.DROPPED
         self._start()
-        return SendOutcome.QUEUED if self._is_writing else SendOutcome.SENT
+        return SendOutcome.QUEUED if self.is_writing else SendOutcome.SENT
 
     def go_on(self, waiting: tuple[blocking.Steps, Any]) -> None:
         """Finish what :meth:`SendGate.begin` has begun, and then write what waits."""
@@ -140,11 +127,12 @@ class Line:
     # --- writing -------------------------------------------------------------------------------
 
     @property
-    def _is_writing(self) -> bool:
+    def is_writing(self) -> bool:
+        """Whether the next frame has to wait for an earlier one."""
         return self._writer is not None and not self._writer.done()
 
     def _start(self) -> None:
-        if not self._is_writing:
+        if not self.is_writing:
             connection = self._connection
             self._keep(compat.start_eagerly(connection.loop, self._write_all(), connection.context))
 
@@ -163,10 +151,7 @@ class Line:
     ) -> None:
         connection, box = self._connection, self._box
         if waiting is not None:
-            try:
-                self._count(await connection.gate.finish(*waiting))
-            except Exception as error:  # noqa: BLE001  # sorted there
-                self._count(_judge(connection, error))
+            await _settle(connection, connection.gate.finish(*waiting))
         elif after is not None:
             await asyncio.wait({after})
         while (item := box.get()) is not None:
@@ -175,26 +160,16 @@ class Line:
             await self._wait_for_credit(item.size)
             if item.is_turn:
                 await item.content.run()
-                continue
-            try:
-                self._count(await connection.gate.write(item.content))
-            except Exception as error:  # noqa: BLE001  # sorted there
-                self._count(_judge(connection, error))
+            else:
+                await write_here(connection, item.content)
 
     async def _wait_for_credit(self, size: int) -> None:
-        connection, credit = self._connection, self._connection.gate.credit
-        while credit is not None and connection.link.state is State.OPEN:
+        connection, gate = self._connection, self._connection.gate
+        while gate.credit is not None and connection.link.state is State.OPEN:
             self._confirmed = connection.loop.create_future()
-            if _spend(connection, credit, size):
+            if gate.may_write(size):
                 return
             await self._confirmed
-
-    def _count(self, outcome: SendOutcome) -> SendOutcome:
-        if outcome is SendOutcome.SENT:
-            self._connection.link.sent += 1
-        else:
-            self._connection.link.unsent += 1
-        return outcome
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -275,48 +250,45 @@ def get_line(connection: Connection) -> Line:
     return gate.line
 
 
-def offer(connection: Connection, message: Mapping[str, Any], key: str | None = None) -> None:
+def offer(
+    connection: Connection, message: Mapping[str, Any], key: str | None = None
+) -> SendOutcome:
     """Write a frame, or let it wait. Returns at once; what becomes of it is counted."""
     gate, link = connection.gate, connection.link
     if link.state is not State.OPEN:
-        link.unsent += 1
-    elif gate.line is not None or not gate.is_servers_own or not _may_write(connection, message):
-        get_line(connection).offer(message, key)
-    else:
-        try:
-            waiting = gate.begin(message)
-        except Exception as error:  # noqa: BLE001  # sorted there
-            link.unsent += _judge(connection, error) is not SendOutcome.SENT
-        else:
-            if waiting is None:
-                link.sent += 1
-            else:
-                get_line(connection).go_on(waiting)
+        return _count(link, SendOutcome.CLOSED)
+    is_free = gate.line is None or not gate.line.is_writing
+    if not (is_free and gate.is_servers_own and gate.may_write(frame_size(message))):
+        return get_line(connection).put(message, key)
+    try:
+        waiting = gate.begin(message)
+    except Exception as error:  # noqa: BLE001  # sorted there
+        return _count(link, _judge(connection, error))
+    if waiting is None:
+        return _count(link, SendOutcome.SENT)
+    get_line(connection).go_on(waiting)
+    return SendOutcome.QUEUED
 
 
 async def write_here(connection: Connection, message: Mapping[str, Any]) -> None:
     """Write a frame in the running task; what becomes of it is counted."""
-    link = connection.link
+    await _settle(connection, connection.gate.write(message))
+
+
+async def _settle(connection: Connection, writing: Awaitable[SendOutcome]) -> None:
     try:
-        outcome = await connection.gate.write(message)
+        outcome = await writing
     except Exception as error:  # noqa: BLE001  # sorted there
         outcome = _judge(connection, error)
+    _count(connection.link, outcome)
+
+
+def _count(link: Link, outcome: SendOutcome) -> SendOutcome:
     if outcome is SendOutcome.SENT:
         link.sent += 1
     else:
         link.unsent += 1
-
-
-def _may_write(connection: Connection, message: Mapping[str, Any]) -> bool:
-    credit = connection.gate.credit
-    return credit is None or _spend(connection, credit, frame_size(message))
-
-
-def _spend(connection: Connection, credit: Credit, size: int) -> bool:
-    may = credit.spend(size)
-    if connection.heartbeat is not None and (credit.wants_to_ask or not (may or credit.is_asking)):
-        connection.heartbeat.ask()
-    return may
+    return outcome
 
 
 def _judge(connection: Connection, error: Exception) -> SendOutcome:

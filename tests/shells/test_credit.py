@@ -173,3 +173,20 @@ async def test_without_heartbeats_nothing_is_held_back():
 
     assert len(client.texts) == 50
     await client.leave()
+
+
+@pytest.mark.parametrize("how", ["plain", "queue"])
+@virtual
+async def test_half_of_the_window_is_enough_to_ask_whoever_sends(how):
+    """Symptom: plain sends asked only when the whole window was used, and had to wait then."""
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX)))
+    pings = len(client.pings)
+
+    client.client_sends(f"{how} 4")
+    await settle(0.5)
+    assert len(client.pings) == pings
+    client.client_sends(f"{how} 2")
+    await settle(0.5)
+
+    assert len(client.pings) == pings + 1
+    await client.leave()
