@@ -27,7 +27,7 @@ class Waiter:
         try:
             await blocking.finish(*waiting)
         except asyncio.CancelledError:
-            if not patience.ran_out():
+            if not patience.take_back():
                 raise
             return "ran out"
         finally:

@@ -55,28 +55,45 @@ def finish(steps: Steps, wait: Any) -> Generator[Any, Any, None]:
             return
 
 
-class Patience:
-    """Interrupts the task that waits, unless there is a sign of life in time.
+class Interruption:
+    """Cancels the running task if need be, and takes the cancellation back.
 
-    Cancels and takes the cancellation back, as :func:`asyncio.timeout` does, but without a timer
-    of its own.
+    As :func:`asyncio.timeout` does, but without a timer of its own. Who else has cancelled the
+    task is not deceived.
     """
 
-    __slots__ = (
-        "_began", "_cancelling", "_entry", "_fired", "_last_sign", "_stalled", "_task", "_wheel",
-        "seconds",
-    )  # fmt: skip
+    __slots__ = ("_cancelling", "_fired", "_task")
 
-    def __init__(self, wheel: Wheel, seconds: float, last_sign: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a running coroutine has a task
-        self._wheel = wheel
-        self.seconds = seconds
-        self._last_sign = last_sign
         self._task: asyncio.Task[Any] = task
         self._cancelling = task.cancelling()
         self._fired = False
-        self._began = task.get_loop().time()
+
+    def _fire(self) -> None:
+        self._fired = True
+        self._task.cancel()
+
+    def take_back(self) -> bool:
+        """True if the task was cancelled, and by nobody but us. Asked once."""
+        if not self._fired:
+            return False
+        self._fired = False
+        return self._task.uncancel() <= self._cancelling
+
+
+class Patience(Interruption):
+    """Interrupts the task that waits, unless there is a sign of life in time."""
+
+    __slots__ = ("_began", "_entry", "_last_sign", "_stalled", "_wheel", "seconds")
+
+    def __init__(self, wheel: Wheel, seconds: float, last_sign: Callable[[], float]) -> None:
+        super().__init__()
+        self._wheel = wheel
+        self.seconds = seconds
+        self._last_sign = last_sign
+        self._began = self._task.get_loop().time()
         self._stalled = wheel.stalled
         wheel.watch(self)
         self._entry: Deadline = wheel.after(seconds, self._expire)
@@ -85,21 +102,13 @@ class Patience:
         """The wait is over; whatever came of our cancellation, nothing is left of it."""
         self._entry.cancel()
         self._wheel.unwatch(self)
-        self.ran_out()
-
-    def ran_out(self) -> bool:
-        """Take our cancellation back; false if somebody else cancelled the task as well."""
-        if not self._fired:
-            return False
-        self._fired = False
-        return self._task.uncancel() <= self._cancelling
+        self.take_back()
 
     def end(self) -> None:
         """Interrupt the wait at once: nothing will come of it."""
         if not self._fired:
-            self._fired = True
             self._entry.cancel()
-            self._task.cancel()
+            self._fire()
 
     def _expire(self) -> None:
         # Time in which the loop did not run is not the peer's.

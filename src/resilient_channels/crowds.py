@@ -6,7 +6,6 @@ consumers on the same socket, share one seat.
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 from contextlib import suppress
@@ -20,6 +19,7 @@ from .core.codes import CloseCode
 from .core.disconnects import DisconnectKind
 from .core.headcount import Headcount
 from .core.networks import crowd_of
+from .core.rate import default_burst
 from .core.refusal import Refusal
 from .observers import notify
 from .users import identify_user
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from .connection import Connection
     from .core.policies import Policies
-
-SECONDS_AT_ONCE = 2
-"""Unless ``new_burst`` says otherwise, connections of so many seconds may come at once."""
 
 USER, ADDRESS = "user limit", "address limit"
 REPLACED = "replaced"
@@ -160,7 +157,7 @@ class Crowds:
         if rate is None or place in paid:
             return None
         now = connection.loop.time()
-        burst = float(limits.new_burst or max(1, math.ceil(rate * SECONDS_AT_ONCE)))
+        burst = float(limits.new_burst or default_burst(rate))
         if place not in self._arrivals:
             # What would be made anew just the same need not be kept.
             self._arrivals = {

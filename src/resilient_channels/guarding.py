@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from . import compat
+from .blocking import Interruption
 from .core import events
 from .core.depth import is_deeper
 from .isolation import FrameTooDeep
@@ -78,36 +79,24 @@ def _watched(dispatch: Dispatch) -> Dispatch:
     return dispatch_watched
 
 
-class _Term:
-    """The time that an asynchronous handler is given: then it is cancelled.
+class _Term(Interruption):
+    """The time that an asynchronous handler is given: then it is cancelled."""
 
-    As with :class:`.blocking.Patience`, what is left of the cancellation is taken back, and who
-    else has cancelled the task is not deceived.
-    """
-
-    __slots__ = ("_cancelling", "_driver", "_has_expired", "_task", "_timer", "seconds")
+    __slots__ = ("_driver", "_timer", "seconds")
 
     def __init__(self, driver: Driver) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a running coroutine has a task
+        super().__init__()
         self._driver = driver
-        self._task = task
-        self._cancelling = task.cancelling()
-        self._has_expired = False
         self.seconds = driver.policies.handler.deadline or 0.0
         self._timer: PatientDeadline = driver.wheel.patiently_after(self.seconds, self._expire)
 
     def end(self) -> bool:
         """The handler is done; true if it was cancelled, by nobody but us. Asked once."""
         self._timer.cancel()
-        if not self._has_expired:
-            return False
-        self._has_expired = False
-        return self._task.uncancel() <= self._cancelling
+        return self.take_back()
 
     def _expire(self) -> None:
-        self._has_expired = True
-        self._task.cancel()
+        self._fire()
         # Most end at once. One that does not is told of when it has taken as long again.
         self._timer = self._driver.wheel.patiently_after(
             self.seconds, lambda: _tell_overdue(self._driver)

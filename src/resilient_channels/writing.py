@@ -97,7 +97,7 @@ class Writer:
         try:
             await blocking.finish(steps, wait)
         except asyncio.CancelledError:
-            if patience is None or not patience.ran_out():
+            if patience is None or not patience.take_back():
                 raise
             self._forget(patience)
             self.owner.send_timed_out(patience.seconds)

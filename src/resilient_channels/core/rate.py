@@ -50,5 +50,5 @@ class TokenBucket:
 
 
 def default_burst(rate: float) -> int:
-    """How many frames may come at once where nobody has said it: those of two seconds."""
+    """How many may come at once where nobody has said it: those of two seconds."""
     return max(1, math.ceil(2 * rate))
