@@ -7,9 +7,12 @@ import pytest
 
 from resilient_channels import isolation
 from resilient_channels.layers import ResilientChannelLayer
+from shells.crowd import nobody_is_left
 from support.hubs import BARE, CORE, GENERIC, SETUPS, AnyLayer, around, make_layer
 from support.layers import installed
 from support.leaks import leaves
+
+__all__ = ["nobody_is_left"]
 
 
 class Facts:

@@ -3,9 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
-from resilient_channels.crowds import Crowds
-from shells.clients import WireClient
-from shells.visits import Visit, settle
+import pytest
+
+from resilient_channels.crowds import Crowds, crowds
+from shells.clients import Listener, WireClient
+from shells.visits import Visit, build, settle
+from support.servers import ALL_STYLES
+
+every_server = pytest.mark.parametrize("style", ALL_STYLES, ids=lambda style: style.name)
 
 HOME, OFFICE = ("192.0.2.1", 1), ("192.0.2.2", 1)
 
@@ -20,6 +25,20 @@ ANN, BOB = user(1), user(2)
 def is_empty(crowds: Crowds) -> bool:
     """Whether nobody is counted, in no way."""
     return len(crowds) == 0 and not crowds._seats and len(crowds._present) == 0
+
+
+@pytest.fixture
+def nobody_is_left(monkeypatch):
+    """Nobody is counted before a test, and nobody after it; and nobody has come yet."""
+    monkeypatch.setattr(crowds, "_arrivals", {})
+    assert is_empty(crowds)
+    yield
+    assert is_empty(crowds)
+
+
+def limited(colour: str = "async", consumer: type = Listener, **limits: Any) -> Any:
+    """A consumer with such ``LIMITS``."""
+    return build(consumer, colour, LIMITS=limits)
 
 
 async def come(consumer: type, **scope: Any) -> Visit:

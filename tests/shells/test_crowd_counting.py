@@ -20,11 +20,7 @@ from support.loop import virtual
 PER_USER = {"connections_per_user": 2}
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_left():
-    assert is_empty(crowds)
-    yield
-    assert is_empty(crowds)
+pytestmark = pytest.mark.usefixtures("nobody_is_left")
 
 
 def limited(consumer: type = Listener, **limits: Any) -> Any:

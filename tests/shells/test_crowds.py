@@ -1,8 +1,6 @@
 """Connections of one user and of one address: never more than the limit, and counted as long as
 they are open."""
 
-from typing import Any
-
 import pytest
 
 from resilient_channels.crowds import crowds
@@ -15,16 +13,16 @@ from shells.crowd import (
     OFFICE,
     come,
     come_with_protocol,
+    every_server,
     is_empty,
     is_in,
     leave_all,
+    limited,
     user,
 )
-from shells.visits import Visit, both_colours, build, settle
+from shells.visits import Visit, both_colours, settle
 from support.loop import virtual
-from support.servers import ALL_STYLES, UVICORN
-
-every_server = pytest.mark.parametrize("style", ALL_STYLES, ids=lambda style: style.name)
+from support.servers import UVICORN
 
 PER_USER = {"connections_per_user": 2}
 PER_ADDRESS = {"connections_per_address": 2}
@@ -38,15 +36,7 @@ BOTH_LIMITS = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_left(monkeypatch):
-    assert is_empty(crowds)
-    yield
-    assert is_empty(crowds)
-
-
-def limited(colour: str = "async", consumer: type = Listener, **limits: Any) -> Any:
-    return build(consumer, colour, LIMITS=limits)
+pytestmark = pytest.mark.usefixtures("nobody_is_left")
 
 
 # --- refused -------------------------------------------------------------------------------------

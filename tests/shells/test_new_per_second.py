@@ -1,31 +1,28 @@
 """New connections per second: more are sent away, and told to come back at different times."""
 
-from typing import Any
-
 import pytest
 from django.test import override_settings
 
 from resilient_channels.crowds import crowds
 from shells.clients import Listener
-from shells.crowd import ANN, HOME, come, come_with_protocol, is_empty, is_in, leave_all
+from shells.crowd import (
+    ANN,
+    HOME,
+    come,
+    come_with_protocol,
+    every_server,
+    is_in,
+    leave_all,
+    limited,
+)
 from shells.visits import Visit, both_colours, build, settle
 from support.loop import virtual
-from support.servers import ALL_STYLES, UVICORN
+from support.servers import UVICORN
 
-every_server = pytest.mark.parametrize("style", ALL_STYLES, ids=lambda style: style.name)
 RATE = {"new_per_second": 10, "new_burst": 5}
 
 
-@pytest.fixture(autouse=True)
-def nobody_has_come_yet(monkeypatch):
-    monkeypatch.setattr(crowds, "_arrivals", {})
-    assert is_empty(crowds)
-    yield
-    assert is_empty(crowds)
-
-
-def limited(colour: str = "async", consumer: type = Listener, **limits: Any) -> Any:
-    return build(consumer, colour, LIMITS=limits)
+pytestmark = pytest.mark.usefixtures("nobody_is_left")
 
 
 @every_server

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from resilient_channels.crowds import crowds
 from resilient_channels.observers import counts
 from shells.clients import Listener
 from shells.crowd import (
@@ -14,7 +13,7 @@ from shells.crowd import (
     OFFICE,
     come,
     come_with_protocol,
-    is_empty,
+    every_server,
     is_in,
     leave_all,
     user,
@@ -22,16 +21,8 @@ from shells.crowd import (
 from shells.mounts import mount, plain
 from shells.visits import Visit, both_colours, build, note, settle
 from support.loop import virtual
-from support.servers import ALL_STYLES
 
-every_server = pytest.mark.parametrize("style", ALL_STYLES, ids=lambda style: style.name)
-
-
-@pytest.fixture(autouse=True)
-def nobody_is_left():
-    assert is_empty(crowds)
-    yield
-    assert is_empty(crowds)
+pytestmark = pytest.mark.usefixtures("nobody_is_left")
 
 
 def limited(colour: str = "async", consumer: type = Listener, **limits: Any) -> Any:

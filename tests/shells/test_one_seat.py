@@ -49,12 +49,7 @@ every_way = between(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def nobody_is_left(monkeypatch):
-    monkeypatch.setattr(crowds, "_arrivals", {})
-    assert is_empty(crowds)
-    yield
-    assert is_empty(crowds)
+pytestmark = pytest.mark.usefixtures("nobody_is_left")
 
 
 @every_way
