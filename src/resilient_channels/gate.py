@@ -239,8 +239,10 @@ class SendGate(Writer):
         credit = self.credit
         if credit is None:
             return True
+        if credit.wants_to_ask:  # first: an answer confirms what was written before its ping
+            self.owner.ask_for_confirmation()
         may = credit.spend(size)
-        if credit.wants_to_ask or not (may or credit.is_asking):
+        if not may and not credit.is_asking:
             self.owner.ask_for_confirmation()
         return may
 

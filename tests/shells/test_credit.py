@@ -6,7 +6,7 @@ import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from resilient_channels import SendOutcome, on_disconnect
-from shells.clients import BOUND, TextClient, WireClient, meet
+from shells.clients import BOUND, TextClient, WireClient, is_control, meet
 from shells.visits import both_colours, build, note, now, settle
 from support.loop import virtual
 from support.servers import UVICORN
@@ -185,8 +185,23 @@ async def test_half_of_the_window_is_enough_to_ask_whoever_sends(how):
     client.client_sends(f"{how} 4")
     await settle(0.5)
     assert len(client.pings) == pings
-    client.client_sends(f"{how} 2")
+    client.client_sends(f"{how} 3")
     await settle(0.5)
 
     assert len(client.pings) == pings + 1
+    await client.leave()
+
+
+@pytest.mark.parametrize("how", ["plain", "queue"])
+@virtual
+async def test_a_ping_goes_out_behind_what_its_answer_confirms(how):
+    """Symptom: a frame of any size counted as read because a ping before it was answered."""
+    client = await meet(WireClient(build(Flood, OUTBOX={"bytes": 50})))
+
+    client.client_sends(f"{how} 3")
+    await settle(2)
+
+    sent = [message["text"] for message in client.sent_of_type("websocket.send")]
+    kinds = ["ping" if is_control(text) else "frame" for text in sent[sent.index(f"{0:0100}") :]]
+    assert kinds == ["frame", "ping", "frame", "ping", "frame"]
     await client.leave()
