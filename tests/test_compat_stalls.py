@@ -1,9 +1,12 @@
 """Canaries for what is seen of other threads: asgiref's jobs, and the thread that all share."""
 
+import asyncio
 import functools
+import gc
 import sys
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
@@ -11,6 +14,7 @@ from channels.consumer import SyncConsumer
 from channels.db import database_sync_to_async
 
 from resilient_channels import compat
+from resilient_channels.watchdog import watchdog
 
 
 def look():
@@ -23,7 +27,11 @@ def look():
 class Consumer(SyncConsumer):
     def look(self, message):
         frame = sys._current_frames()[threading.get_ident()]
-        self.seen = (compat.find_consumer(frame), compat.is_at_work(self))
+        with ThreadPoolExecutor(1) as other:
+            self.seen = (
+                compat.find_consumer(frame),
+                other.submit(compat.is_at_work, self).result(),
+            )
 
 
 @pytest.mark.parametrize("wrap", [sync_to_async, database_sync_to_async])
@@ -82,3 +90,67 @@ def test_the_shared_executor_tells_its_threads():
 
     assert executor._max_workers == 1
     assert isinstance(executor._threads, set)
+
+
+class Held:
+    """What a thread works with, such as a connection to a database."""
+
+
+def test_who_has_looked_keeps_nothing_of_the_threads_alive():
+    begun, over = threading.Event(), threading.Event()
+    watched = []
+
+    def work():
+        held = Held()
+        watched.append(weakref.ref(held))
+        begun.set()
+        over.wait(10)
+
+    def look():
+        frames = compat.find_frames()
+        return thread.ident in frames and threading.get_ident() not in frames
+
+    thread = threading.Thread(target=work)
+    gc.collect()
+    gc.disable()
+    try:
+        thread.start()
+        assert begun.wait(10)
+        assert look()
+        watchdog.look(0.0)
+        assert not compat.is_at_work(Consumer())
+        over.set()
+        thread.join()
+
+        assert watched[0]() is None
+    finally:
+        gc.enable()
+
+
+async def test_who_has_looked_for_a_consumer_keeps_nothing_of_the_job_alive():
+    begun, over = threading.Event(), threading.Event()
+
+    def work(held):
+        begun.set()
+        over.wait(10)
+        return threading.get_ident()
+
+    held = Held()
+    watched = weakref.ref(held)
+    task = asyncio.ensure_future(sync_to_async(work)(held))
+    del held
+    await asyncio.to_thread(begun.wait, 10)
+    ident = compat.find_shared_thread()
+    gc.collect()
+    gc.disable()
+    try:
+        assert compat.find_consumer(compat.find_frames()[ident]) is None
+        over.set()
+        assert await task == ident
+        del task
+        # The thread lets go of a job before it takes the next one.
+        await sync_to_async(lambda: None)()
+
+        assert watched() is None
+    finally:
+        gc.enable()

@@ -8,7 +8,6 @@ at work on the event loop, it asks the loop for a sign of life: an idle loop is 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import traceback
 from threading import Lock, Thread, get_ident
@@ -154,7 +153,7 @@ class Watchdog:
 
     def look(self, now: float) -> None:
         """Look at every thread once."""
-        frames = sys._current_frames()
+        frames = compat.find_frames()
         for ident, watch in tuple(self._loops.items()):
             if watch.is_over:
                 self._loops.pop(ident, None)

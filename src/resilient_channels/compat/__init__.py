@@ -56,6 +56,7 @@ from .signals import (
 )
 from .threads import (
     find_consumer as find_consumer,
+    find_frames as find_frames,
     find_job as find_job,
     find_shared_thread as find_shared_thread,
     is_at_work as is_at_work,

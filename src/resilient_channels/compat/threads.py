@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _JOB = SyncToAsync.thread_handler.__code__
+
+
+def find_frames() -> dict[int, FrameType]:
+    """Where each thread is, but for the one that asks, by the thread's identifier.
+
+    With its own among them, a frame would refer to itself. All the others, and what they hold, such
+    as a connection to a database, would live on until the garbage collector comes by.
+    """
+    frames = sys._current_frames()
+    frames.pop(get_ident(), None)
+    return frames
 
 
 def find_shared_thread() -> int | None:
@@ -40,6 +52,8 @@ def find_job(frame: FrameType | None) -> tuple[ref[Any], FrameType] | None:
 def find_consumer(frame: FrameType | None) -> Any:
     """The consumer whose method is being run; ``None`` if there is none."""
     for outer in walk(frame):
+        if outer.f_code is _JOB:
+            break  # below it the thread is its own: to read its variables is to keep them
         subject = outer.f_locals.get("self")
         # Not isinstance: a lazy object would be made to work.
         if issubclass(type(subject), AsyncConsumer):
@@ -51,7 +65,7 @@ def is_at_work(consumer: object) -> bool:
     """Whether some thread runs a method of *consumer*, and not only the event loop's."""
     return any(
         find_job(frame) is not None and find_consumer(frame) is consumer
-        for frame in sys._current_frames().values()
+        for frame in find_frames().values()
     )
 
 
