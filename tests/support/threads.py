@@ -78,6 +78,10 @@ class Lockstep:
     def close(self) -> None:
         self._patches.close()
         self._default.shutdown(wait=False, cancel_futures=True)
+        # What a thread has open, such as a connection to a database, ends with it. One whose job
+        # does not end is not waited for.
+        for thread in tuple(self._default._threads):
+            thread.join(PATIENCE if not self._working else 0)
 
     # -- called by the threads ---------------------------------------------
 
