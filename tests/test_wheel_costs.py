@@ -249,3 +249,22 @@ def test_a_deadline_that_knows_its_loop_does_not_keep_it_longer_than_to_the_next
     gc.collect()
 
     assert its_loop() is None
+
+
+@virtual
+async def test_deadlines_that_were_met_are_gone_without_the_garbage_collector():
+    def count():
+        return sum(type(each) is wheel.Deadline for each in gc.get_objects())
+
+    gc.collect()
+    before = count()
+    gc.disable()
+    try:
+        for _ in range(3):
+            get_wheel(asyncio.get_running_loop()).after(1, lambda: None)
+        assert count() == before + 3
+        await asyncio.sleep(2)
+
+        assert count() == before
+    finally:
+        gc.enable()

@@ -146,13 +146,15 @@ class Wheel:
         # A timer may fire a clock resolution early.
         current = max(number, int(now / SLOT))
         while self._order and self._order[0] <= current:
-            for deadline in self._slots.pop(heappop(self._order)):
+            slot = self._slots.pop(heappop(self._order))
+            for deadline in slot:
                 if deadline is self._steady:
                     # At once: a stall between here and its turn would go unnoticed.
                     deadline.fire()
                 else:
                     # Not here and now: one deadline's trouble is not another's.
                     loop.call_soon(deadline.fire)
+            slot.clear()  # they refer to it: they would be left to the garbage collector
         if self._order:
             self._arm(loop)
 
