@@ -1,7 +1,6 @@
 """Fixtures for every test."""
 
 import gc
-import os
 
 import pytest
 from pytest_asyncio import is_async_test
@@ -34,10 +33,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Where tests run beside each other: those that wait most begin first.
     items.sort(key=lambda item: item.get_closest_marker("live") is None)
     for item in items:
-        if item.get_closest_marker("live") and "CI" in os.environ:
-            # Five servers and their clients share the cores of a small machine with each other.
-            # What fails once is told of (R), what fails twice is a failure.
-            item.add_marker(pytest.mark.flaky(reruns=1))
         if item.nodeid.startswith(SHARE_A_STAGE):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
         elif item.nodeid.startswith("tests/contract/"):

@@ -125,19 +125,30 @@ def on_every_server(**options):
     """Run a test, which takes a stage, on all of ``SERVERS`` at once: such tests mostly wait."""
 
     def decorate(test):
-        async def on(name, tmp_path):
-            home = tmp_path / name
+        async def on(name, home, are_up):
             home.mkdir()
-            async with serve(name, home, **options) as stage:
-                await test(stage)
+            try:
+                async with serve(name, home, **options) as stage:
+                    # A server that starts takes a core from those whose clients wait for answers.
+                    await are_up.wait()
+                    await test(stage)
+            except BaseException:
+                await are_up.abort()
+                raise
 
         async def everywhere(tmp_path):
-            tests = [on(name, tmp_path) for name in SERVERS]
+            are_up = asyncio.Barrier(len(SERVERS))
+            tests = [on(name, tmp_path / name, are_up) for name in SERVERS]
             outcomes = await asyncio.gather(*tests, return_exceptions=True)
+            failures = []
             for name, outcome in zip(SERVERS, outcomes, strict=True):
                 if outcome is not None:
                     outcome.add_note(f"on {name}")
-                    raise outcome
+                    failures.append(outcome)
+            # Those that wait for a server that does not start are not what is wrong.
+            failures.sort(key=lambda failure: isinstance(failure, asyncio.BrokenBarrierError))
+            if failures:
+                raise failures[0]
 
         # Not functools.wraps: what is collected takes a directory, not a stage.
         everywhere.__name__, everywhere.__doc__ = test.__name__, test.__doc__
