@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from random import random
 from typing import TYPE_CHECKING, Any
 
 from channels.exceptions import StopConsumer
@@ -12,6 +13,7 @@ from .core import events
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.link import State
+from .core.spread import default_duration
 from .crowds import leave
 from .observers import notify
 from .registry import registry
@@ -82,7 +84,10 @@ class Ending:
         if connection.failure is None:
             closing = connection.close(None, DisconnectKind.SERVER)
         elif isinstance(connection.failure, asyncio.CancelledError):
-            closing = connection.close(CloseCode.RESTART.value, DisconnectKind.CANCELLED)
+            # A server that cancels one application does so with all of them, in one moment.
+            spread = connection.policies.drain.spread
+            after = random() * (default_duration(len(registry)) if spread is None else spread)
+            closing = connection.close(CloseCode.RESTART.value, DisconnectKind.CANCELLED, after)
         else:
             # The exception goes on to the server, which closes in its own way.
             link.give_up(DisconnectKind.ERROR, CloseCode.SERVER_ERROR.value)

@@ -10,6 +10,9 @@ export const control = (frame) => MARK + JSON.stringify(frame);
 export const golden = (name) =>
   JSON.parse(readFileSync(new URL(`../golden/${name}`, import.meta.url), "utf8"));
 
+/** How long a client waits that lost its connection and was told nothing, at a chance of one half. */
+export const LOST = 2_500;
+
 /** Lets promises that are due be fulfilled; no time passes. */
 export const settle = () => new Promise((resolve) => setImmediate(resolve));
 

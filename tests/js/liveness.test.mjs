@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Browser, control } from "./browser.mjs";
+import { Browser, LOST, control } from "./browser.mjs";
 
 const LIMIT = 45_000; // the default interval and timeout of the server
 
@@ -25,7 +25,7 @@ test("a silent server is asked, and given up exactly at the limit", () => {
   const { cause, code, reason, verdict, delay } = browser.client.detail;
   assert.deepEqual(
     { cause, code, reason, verdict, delay },
-    { cause: "stale", code: 3408, reason: "heartbeat timeout", verdict: "now", delay: 500 },
+    { cause: "stale", code: 3408, reason: "heartbeat timeout", verdict: "now", delay: LOST },
   );
   assert.deepEqual(browser.sockets[0].closedWith, { code: 3408, reason: "heartbeat timeout" });
 });
@@ -33,7 +33,7 @@ test("a silent server is asked, and given up exactly at the limit", () => {
 test("it comes back without waiting for the dead peer's close", () => {
   const browser = new Browser();
   browser.meet();
-  browser.clock.advance(LIMIT + 500);
+  browser.clock.advance(LIMIT + LOST);
 
   assert.equal(browser.sockets[0].readyState, 2, "the closing handshake still hangs");
   assert.equal(browser.sockets[0].isAttached, false);
@@ -327,7 +327,7 @@ test("two hundred reconnections leave one socket and one timer", () => {
   browser.meet();
 
   for (let i = 0; i < 200; i++) {
-    browser.clock.advance(LIMIT + 500);
+    browser.clock.advance(LIMIT + LOST);
     browser.greet();
   }
 

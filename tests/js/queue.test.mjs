@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Browser } from "./browser.mjs";
+import { Browser, LOST } from "./browser.mjs";
 
 const plain = { protocol: false };
 
@@ -33,7 +33,7 @@ test("what is sent between two connections goes into the second", () => {
   browser.last.cut();
 
   browser.client.send("1");
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   browser.client.send("2");
   browser.last.accept();
 
@@ -56,7 +56,7 @@ test("a message that was sent is not sent again", () => {
   browser.last.accept();
   browser.client.send("once");
   browser.last.cut();
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   browser.last.accept();
 
   assert.deepEqual(browser.last.sent, []);
@@ -69,7 +69,7 @@ test("a socket that is closing already is not sent into", () => {
 
   assert.equal(browser.client.send("kept"), "queued");
   browser.last.end(1006, "", false);
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   browser.last.accept();
 
   assert.deepEqual(browser.last.sent, ["kept"]);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Browser, control, settle } from "./browser.mjs";
+import { Browser, LOST, control, settle } from "./browser.mjs";
 
 /** Fails attempts and returns the delay after each. */
 function delays(browser, count) {
@@ -16,13 +16,37 @@ function delays(browser, count) {
   return seen;
 }
 
-test("delays: once within a second, then below a ceiling that doubles up to 30 s", () => {
+/** The same for connections that the server ends, each time with the word to come back. */
+function toldDelays(browser, count) {
+  const seen = [];
+  while (seen.length < count) {
+    const word = { type: "bye", code: 3513, reason: "", verdict: "now", after_ms: 0 };
+    browser.last.deliver(control(word));
+    browser.last.end(3513);
+    seen.push(browser.client.detail.delay);
+    browser.clock.advance(seen.at(-1));
+    browser.greet();
+  }
+  return seen;
+}
+
+test("delays of a client that was told nothing: below 5 s, then a ceiling doubles up to 30 s", () => {
   const browser = new Browser();
   browser.chance = 0.5;
   browser.open();
 
   assert.deepEqual(
     delays(browser, 9),
+    [2_500, 5_000, 10_000, 15_000, 15_000, 15_000, 15_000, 15_000, 15_000],
+  );
+});
+
+test("delays of a client that was told: below a second, then a ceiling doubles up to 30 s", () => {
+  const browser = new Browser();
+  browser.meet();
+
+  assert.deepEqual(
+    toldDelays(browser, 9),
     [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000, 15_000],
   );
 });
@@ -30,8 +54,8 @@ test("delays: once within a second, then below a ceiling that doubles up to 30 s
 test("full jitter: chance decides all of the delay", () => {
   for (const [chance, expected] of [
     [0, [0, 0, 0, 0]],
-    [0.25, [250, 500, 1_000, 2_000]],
-    [0.999, [999, 1_998, 3_996, 7_992]],
+    [0.25, [1_250, 2_500, 5_000, 7_500]],
+    [0.999, [4_995, 9_990, 19_980, 29_970]],
   ]) {
     const browser = new Browser();
     browser.chance = chance;
@@ -55,9 +79,16 @@ test("it never gives up", () => {
 
 test("the delays can be set", () => {
   const browser = new Browser();
-  browser.open("/ws/", [], { baseDelay: 100, maxDelay: 300 });
+  browser.open("/ws/", [], { baseDelay: 100, maxDelay: 1_600 });
 
-  assert.deepEqual(delays(browser, 4), [500, 100, 150, 150]);
+  assert.deepEqual(delays(browser, 4), [250, 500, 800, 800]);
+});
+
+test("the delays of those that were told can be set, too", () => {
+  const browser = new Browser();
+  browser.meet({ baseDelay: 100, maxDelay: 300 });
+
+  assert.deepEqual(toldDelays(browser, 4), [50, 100, 150, 150]);
 });
 
 test("a connection that does not hold does not count as a success", () => {
@@ -72,7 +103,7 @@ test("a connection that does not hold does not count as a success", () => {
     browser.greet();
   }
 
-  assert.deepEqual(seen, [500, 1_000, 2_000, 4_000]);
+  assert.deepEqual(seen, [2_500, 5_000, 10_000, 15_000]);
 });
 
 test("a connection that held for 5 s does", () => {
@@ -84,31 +115,21 @@ test("a connection that held for 5 s does", () => {
   browser.clock.advance(5_000);
   browser.last.end(1006, "", false);
 
-  assert.equal(browser.client.detail.delay, 500);
+  assert.equal(browser.client.detail.delay, LOST);
 });
 
 test("a server that keeps saying `now` is not taken at its word twice in a row", () => {
   const browser = new Browser();
   browser.meet();
-  const seen = [];
-  for (let i = 0; i < 4; i++) {
-    browser.last.deliver(
-      control({ type: "bye", code: 3513, reason: "", verdict: "now", after_ms: 0 }),
-    );
-    browser.last.end(3513);
-    seen.push(browser.client.detail.delay);
-    browser.clock.advance(seen.at(-1));
-    browser.greet();
-  }
 
-  assert.deepEqual(seen, [500, 1_000, 2_000, 4_000]);
+  assert.deepEqual(toldDelays(browser, 4), [500, 1_000, 2_000, 4_000]);
 });
 
 test("the story of an attempt that fails, one that succeeds, and a loss", () => {
   const browser = new Browser();
   browser.open();
   browser.last.cut();
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   browser.greet();
   browser.clock.advance(1);
   browser.last.cut();
@@ -128,7 +149,7 @@ test("the story of an attempt that fails, one that succeeds, and a loss", () => 
     reason: "",
     wasClean: false,
     verdict: "now",
-    delay: 500,
+    delay: LOST,
     attempt: 1,
   });
   assert.deepEqual(states[1], {
@@ -152,7 +173,7 @@ test("an attempt that takes too long is given up, and its socket let go", () => 
   assert.match(browser.events("error")[0].error.message, /15000 ms/);
   assert.equal(browser.sockets[0].isAttached, false);
   assert.equal(browser.sockets[0].readyState, 2);
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   assert.equal(browser.sockets.length, 2);
 });
 
@@ -224,7 +245,7 @@ test("a function is asked for the address of each attempt", async () => {
   assert.equal(browser.sockets.length, 0);
   await settle();
   browser.last.cut();
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   await settle();
 
   assert.deepEqual(
@@ -253,7 +274,7 @@ for (const [what, source] of [
     assert.equal(browser.client.state, "waiting");
     assert.equal(browser.client.detail.cause, "failed");
     assert.equal(browser.events("error")[0].error.message, "no token");
-    browser.clock.advance(500);
+    browser.clock.advance(LOST);
     assert.equal(browser.client.state, "connecting");
   });
 }
@@ -280,7 +301,7 @@ test("an address that comes too late is not used", async () => {
   const waiting = [];
   browser.open(() => new Promise((resolve) => waiting.push(resolve)));
   await settle();
-  browser.clock.advance(15_500);
+  browser.clock.advance(15_000 + LOST);
   await settle();
   assert.equal(waiting.length, 2);
 
@@ -520,7 +541,7 @@ test("reconnect() forgets what came before: failures, waits, credentials", async
 
   browser.client.reconnect();
   browser.last.cut();
-  assert.equal(browser.client.detail.delay, 500);
+  assert.equal(browser.client.detail.delay, LOST);
   browser.tell("resume");
   assert.equal(browser.client.state, "connecting");
   browser.greet();
@@ -538,7 +559,7 @@ test("no address is asked for when a listener has closed", async () => {
   browser.client.onstate = ({ detail }) => detail.cause === "retry" && browser.client.close();
 
   browser.last.cut();
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   await settle();
 
   assert.equal(asked, 1);

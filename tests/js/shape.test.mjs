@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ResilientSocket } from "../../src/resilient_channels/static/resilient_channels/resilient-socket.js";
-import { Browser, control } from "./browser.mjs";
+import { Browser, LOST, control } from "./browser.mjs";
 
 /** Runs `action` and returns what was thrown outside of any call, as a page's onerror would. */
 async function uncaught(action) {
@@ -37,7 +37,7 @@ test("readyState is CLOSED only when it will not come back", () => {
   note();
   browser.last.cut();
   note();
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   browser.greet();
   browser.client.close();
   note();
@@ -188,7 +188,7 @@ test("binaryType, extensions and bufferedAmount are those of the socket, also th
   client.binaryType = "arraybuffer";
   assert.equal(browser.last.binaryType, "arraybuffer");
   browser.last.cut();
-  browser.clock.advance(500);
+  browser.clock.advance(LOST);
   assert.equal(browser.last.binaryType, "arraybuffer");
   browser.greet();
   browser.last.extensions = "permessage-deflate";
@@ -241,7 +241,7 @@ test("an option that is undefined is one that was not given", () => {
   browser.open("/ws/", undefined, { maxDelay: undefined, verdicts: undefined });
   browser.last.cut();
 
-  assert.equal(browser.client.detail.delay, 500);
+  assert.equal(browser.client.detail.delay, LOST);
 });
 
 test("what it uses by default is the browser's own", async () => {
@@ -294,7 +294,7 @@ test("exceptions in listeners are reported and break nothing", async () => {
     browser.last.deliver("hello");
     browser.last.deliver(control({ type: "ping", n: 1 }));
     browser.last.cut();
-    browser.clock.advance(500);
+    browser.clock.advance(LOST);
     browser.greet();
     browser.client.close();
     browser.last.end(1000);

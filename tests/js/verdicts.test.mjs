@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { verdictFor } from "../../src/resilient_channels/static/resilient_channels/resilient-socket.js";
-import { Browser, control, golden } from "./browser.mjs";
+import { Browser, LOST, control, golden } from "./browser.mjs";
 
 const codes = golden("close-codes.json");
 const STABLE = 5_000;
+/** What a server's end looks like that had no time for a word; also when a proxy reports it. */
+const UNTOLD = [1001, 1005, 1006, 1012];
 
 /** An open connection that has held long enough to count. */
 function held(options) {
@@ -33,9 +35,9 @@ for (const { code, name, verdict } of codes) {
     browser.last.end(code);
 
     const { state, delay } = browser.client.detail;
-    if (code === 1000) assert.deepEqual([state, delay], ["waiting", 15_500]);
-    else if (verdict === "now") assert.deepEqual([state, delay], ["waiting", 500]);
-    else if (verdict === "backoff") assert.deepEqual([state, delay], ["waiting", 500]);
+    const expected = code < 3000 ? LOST : 500;
+    if (code === 1000) assert.deepEqual([state, delay], ["waiting", 15_000 + LOST]);
+    else if (["now", "backoff"].includes(verdict)) assert.deepEqual([state, delay], ["waiting", expected]);
     else assert.equal(state, "stopped");
   });
 }
@@ -128,6 +130,81 @@ for (const chance of [0, 0.5, 0.999]) {
   });
 }
 
+// -- told to come back, or left in the lurch with everybody else
+
+for (const [what, after, end] of [
+  ["a planned drain", 7_000, (socket) => {
+    socket.deliver(bye(3512, "now", 7_000));
+    socket.end(3512);
+  }],
+  ["a drain whose close frame is lost", 7_000, (socket) => {
+    socket.deliver(bye(3512, "now", 7_000));
+    socket.cut();
+  }],
+  ["a goodbye with nothing to wait for", 0, (socket) => {
+    socket.deliver(bye(3512, "now", 0));
+    socket.end(3512);
+  }],
+  ["a goodbye for a code of the protocol's", 0, (socket) => {
+    socket.deliver(bye(1012, "now", 0));
+    socket.end(1012);
+  }],
+  ["a clean 3512 without a goodbye", 0, (socket) => socket.end(3512)],
+  ["a server that gave this client up", 0, (socket) => socket.end(3408)],
+  ["an application's own code that means `now`", 0, (socket) => socket.end(4001)],
+]) {
+  test(`${what}: back within a second of the time that it was given`, () => {
+    const browser = held({ verdicts: { 4001: "now" } });
+    browser.chance = 0.999;
+
+    end(browser.last);
+
+    const { verdict, delay } = browser.client.detail;
+    assert.deepEqual([verdict, delay], ["now", after + 999]);
+  });
+}
+
+for (const [what, end] of [
+  ...UNTOLD.map((code) => [`a clean ${code}`, ({ last }) => last.end(code)]),
+  ...UNTOLD.map((code) => [`an unclean ${code}`, ({ last }) => last.end(code, "", false)]),
+  ["a code that the application calls `now`", ({ last }) => last.end(1011)],
+  ["a server that fell silent", ({ clock }) => clock.advance(45_000 - STABLE)],
+  ["an attempt that fails", (browser) => {
+    browser.client.reconnect();
+    browser.last.cut();
+  }],
+  ["an attempt that nobody answers", ({ client, clock }) => {
+    client.reconnect();
+    clock.advance(15_000);
+  }],
+]) {
+  test(`${what}: one of a crowd, back within five seconds`, () => {
+    const browser = held({ verdicts: { 1011: "now" } });
+    browser.chance = 0.999;
+
+    end(browser);
+
+    const { state, verdict, delay } = browser.client.detail;
+    assert.deepEqual([state, verdict, delay], ["waiting", "now", 4_995]);
+  });
+}
+
+for (const [after, expected] of [
+  [20_000, LOST],
+  [0, 2 * LOST],
+]) {
+  test(`whoever was told (${after} ms) and then finds nobody is one of a crowd`, () => {
+    const browser = held();
+    browser.last.deliver(bye(3512, "now", after));
+    browser.last.end(3512);
+    browser.clock.advance(browser.client.detail.delay);
+
+    browser.last.cut();
+
+    assert.equal(browser.client.detail.delay, expected);
+  });
+}
+
 test("a wait that the server asked for is no failure", () => {
   const browser = held();
   // Sent away, and met by the same process that is on its way out, again and again.
@@ -141,7 +218,7 @@ test("a wait that the server asked for is no failure", () => {
 
   browser.last.cut();
 
-  assert.equal(browser.client.detail.delay, 500);
+  assert.equal(browser.client.detail.delay, LOST);
 });
 
 test("unless it is shorter than the wait that is due: nobody is asked again and again", () => {
@@ -216,7 +293,7 @@ test("1000 without a goodbye is retried, slowly", () => {
   browser.last.end(1000);
 
   const { state, verdict, delay } = browser.client.detail;
-  assert.deepEqual([state, verdict, delay], ["waiting", "backoff", 15_500]);
+  assert.deepEqual([state, verdict, delay], ["waiting", "backoff", 15_000 + LOST]);
 });
 
 test("1000 with a goodbye is obeyed", () => {

@@ -2,17 +2,17 @@
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from random import random
 
 from live.stage import TESTS, serve, until
-from tour.client import Close, Eof, Reset
+from tour.client import Close, Dropped, Eof, Refused, Reset
 
 RESTART = 3512
 
@@ -75,6 +75,11 @@ def most_in_a_second(moments):
     return most
 
 
+def browsers_delay(chance, *, was_told, failures=0):
+    """How long the browser client waits: a random time below a ceiling that doubles."""
+    return chance.random() * min(30, (1 if was_told else 5) * 2**failures)
+
+
 async def come_back(client, connect):
     """What the browser client does: wait as long as it was told, and a moment below a second.
 
@@ -85,7 +90,25 @@ async def come_back(client, connect):
     assert isinstance(last, Close), last
     assert last.code == RESTART
     (bye,) = client.heart.heard("bye")
-    wait = bye["after_ms"] / 1000 + random()
+    wait = bye["after_ms"] / 1000 + browsers_delay(random, was_told=True)
     sets_out = time.monotonic() + wait
     await asyncio.sleep(wait)
     return sets_out, await connect()
+
+
+async def come_back_untold(client, connect, chance):
+    """What the browser client does when its server is gone without a word.
+
+    Returns when it sets out, each time until it gets through, and the new client.
+    """
+    last = await ending(client)
+    assert isinstance(last, Eof | Reset), last
+    assert client.heart.heard("bye") == []
+    moments = []
+    while True:
+        wait = browsers_delay(chance, was_told=False, failures=len(moments))
+        moments.append(time.monotonic() + wait)
+        await asyncio.sleep(wait)
+        # A busy server is no reason to stay away for ever.
+        with suppress(OSError, TimeoutError, Dropped, Refused):
+            return moments, await connect()

@@ -102,7 +102,7 @@ async def test_the_command_empties_a_server_before_it_is_stopped(name, tmp_path)
 
 async def test_where_sigterm_is_not_met_consumers_are_cleaned_up_all_the_same(tmp_path):
     """Hypercorn's supervisor keeps the signal; its worker cancels all after three seconds."""
-    async with about_to_stop("hypercorn", tmp_path, duration=60.0) as stage:
+    async with about_to_stop("hypercorn", tmp_path, spread=30.0) as stage:
         clients = [await stage.speaker() for _ in range(40)]
 
         began = terminate(stage)
@@ -112,6 +112,10 @@ async def test_where_sigterm_is_not_met_consumers_are_cleaned_up_all_the_same(tm
         assert {(await ending(client)).code for client in clients} == {RESTART}
         assert len(stage.entries(event="disconnect")) == 40
         assert {entry["kind"] for entry in stage.entries(event="ended")} == {"cancelled"}
+        # All at once, but not all back at once.
+        waits = [client.heart.heard("bye")[0]["after_ms"] / 1000 for client in clients]
+        assert max(waits) - min(waits) > 15
+        assert most_in_a_second(waits) <= 10
         for client in clients:
             await client.aclose()
 

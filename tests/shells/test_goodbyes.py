@@ -1,11 +1,15 @@
 """A client of the wire protocol is told before a close frame what to do about it."""
 
+import asyncio
+
 import pytest
 
 from shells.clients import Listener, WireClient, come_to_an_end, everything_sent, meet
 from shells.visits import both_colours, build, note, settle
 from support.loop import virtual
 from support.servers import ALL_STYLES
+
+TENTHS = [number / 10 for number in range(10)]
 
 every_server = pytest.mark.parametrize("style", ALL_STYLES, ids=lambda style: style.name)
 
@@ -136,3 +140,23 @@ async def test_a_consumer_that_comes_to_its_end_by_itself_says_goodbye(style):
 
     assert everything_sent(client) == ["accept", "hello", "bye", "close"]
     assert client.controls[-1]["verdict"] == "never"
+
+
+@pytest.mark.parametrize(("settings", "seconds"), [({}, 5.0), ({"spread": 60.0}, 60.0)])
+@virtual
+async def test_those_whose_server_cancels_them_all_do_not_come_back_all_at_once(
+    settings, seconds, monkeypatch
+):
+    monkeypatch.setattr("resilient_channels.ending.random", iter(TENTHS).__next__)
+    consumer = build(Listener, DRAIN=settings)
+    clients = [await meet(WireClient(consumer)) for _ in TENTHS]
+
+    for client in clients:
+        client.task.cancel()
+    for client in clients:
+        with pytest.raises(asyncio.CancelledError):
+            await client.task
+
+    byes = [client.controls[-1] for client in clients]
+    assert {bye["code"] for bye in byes} == {3512}
+    assert [bye["after_ms"] for bye in byes] == [tenth * seconds * 1000 for tenth in TENTHS]

@@ -65,8 +65,8 @@ class Sender(Enum):
 class Verdict(Enum):
     """What a client should do after a close."""
 
-    NOW = "now"  # once, after a random moment below a second; then as BACKOFF
-    BACKOFF = "backoff"  # full jitter, growing
+    NOW = "now"  # full jitter, growing; the server is well, or will be soon
+    BACKOFF = "backoff"  # the same; it may take a while
     AUTH = "auth"  # fetch credentials once, then NOW
     NEVER = "never"  # stop and tell the application
 

@@ -113,7 +113,8 @@ export interface ResilientSocketOptions {
     | null;
   /** What to do after which close code; comes before the server's word and the registry. */
   verdicts?: Readonly<Record<number, Verdict>>;
-  /** The first ceiling of the random delay; it doubles with each failure. Default: 1,000. */
+  /** The first ceiling of the random delay for a client that was told to come back; five times
+   *  that for one that was told nothing. It doubles with each failure. Default: 1,000. */
   baseDelay?: number;
   /** The highest ceiling. Default: 30,000. */
   maxDelay?: number;

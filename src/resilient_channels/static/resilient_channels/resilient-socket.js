@@ -24,8 +24,14 @@ const PATIENCE = 5_000;
 const LATE = 1_000;
 /** What waits longer makes a browser's timer fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
-/** "now" is a random moment within this time: a server's clients should not come all at once. */
+/** A client that was told when to come back does so at a random moment within this time. */
 const SPREAD = 1_000;
+/**
+ * How many times longer a client may wait that was told nothing. A server that dies loses all its
+ * clients in one moment: with 5 s at first, no second sees more than about 30 % of them, however
+ * soon there is a server again.
+ */
+const CROWD = 5;
 
 /** Codes whose verdict is not that of their class; see `verdictFor`. */
 const VERDICTS = {
@@ -544,17 +550,22 @@ export class ResilientSocket extends EventTarget {
     const detail = { ...ending, cause, verdict };
     if (verdict === "never") this.#stop("verdict", detail);
     else if (verdict === "auth") this.#renew(detail, after);
-    else this.#wait(detail, after + this.#delay(verdict, after));
+    else {
+      // A server that dies or is stopped sends no code of the application's, nor of ours.
+      const isTold = bye || (close.wasClean && code >= 3000);
+      this.#wait(detail, after + this.#delay(verdict, after, isTold));
+    }
   }
 
-  /** Full jitter below a ceiling that doubles, except for the first time "now". */
-  #delay(verdict, after) {
+  /** Full jitter below a ceiling that doubles with each failure. */
+  #delay(verdict, after, isTold) {
     const { baseDelay, maxDelay, random } = this.#options;
-    const ceiling = Math.min(maxDelay, baseDelay * 2 ** this.#attempt);
+    const base = isTold ? baseDelay : CROWD * baseDelay;
+    const ceiling = Math.min(maxDelay, base * 2 ** this.#attempt);
     // The server asked for a longer wait than ours would be: that is a plan, and no failure.
     if (verdict === "now" && after >= ceiling) return random() * SPREAD;
-    const isFirst = this.#attempt++ === 0;
-    return random() * (isFirst && verdict === "now" ? SPREAD : ceiling);
+    this.#attempt++;
+    return random() * ceiling;
   }
 
   #renew(detail, after) {
