@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # Daphne cancels an application 10 s after its client left, and looks once a second.
 SETTLED_BY = 13.0
+# A layer looks at a broker that was away once a second or so.
+TOLD_BY = 5.0
 
 
 @dataclass
@@ -112,8 +115,21 @@ async def conclusion(
         facts.leaked = facts.leaked or any(SECRET in text for text in connection.texts)
         await connection.client.aclose()
     groups = {connection.group: connection for connection in connections}
-    facts.members = sum([await connection.members() for connection in groups.values()])
+    facts.members = sum([await _stay(connection) for connection in groups.values()])
     return facts
+
+
+async def _stay(connection: Connection) -> int:
+    """How many channels stay in the group of *connection*.
+
+    A broker that was away is told who left once it is known to be back.
+    """
+    give_up = time.monotonic() + (TOLD_BY if connection.stage.broker is not None else 0.0)
+    while True:
+        members = await connection.members()
+        if not members or time.monotonic() > give_up:
+            return members
+        await asyncio.sleep(0.1)
 
 
 def _add(facts: Facts, state: dict[str, Any]) -> None:

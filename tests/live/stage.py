@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlencode
@@ -121,24 +121,30 @@ async def serve(
         yield Stage(server, journal)
 
 
-def on_every_server(**options):
-    """Run a test, which takes a stage, on all of ``SERVERS`` at once: such tests mostly wait."""
+def on_every_server(*, at_once=True, **options):
+    """Run a test, which takes a stage, on each of ``SERVERS``.
+
+    Args:
+        at_once: Most tests mostly wait. One that keeps a server busy is run on one at a time.
+    """
 
     def decorate(test):
-        async def on(name, home, are_up):
+        async def on(name, home, are_up, turn):
             home.mkdir()
             try:
                 async with serve(name, home, **options) as stage:
                     # A server that starts takes a core from those whose clients wait for answers.
                     await are_up.wait()
-                    await test(stage)
+                    async with turn:
+                        await test(stage)
             except BaseException:
                 await are_up.abort()
                 raise
 
         async def everywhere(tmp_path):
             are_up = asyncio.Barrier(len(SERVERS))
-            tests = [on(name, tmp_path / name, are_up) for name in SERVERS]
+            turn = nullcontext() if at_once else asyncio.Lock()
+            tests = [on(name, tmp_path / name, are_up, turn) for name in SERVERS]
             outcomes = await asyncio.gather(*tests, return_exceptions=True)
             failures = []
             for name, outcome in zip(SERVERS, outcomes, strict=True):

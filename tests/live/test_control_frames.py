@@ -19,7 +19,9 @@ COLOURS = ["async", "sync"]
 RAW = "raw-client-text"
 
 
-everywhere = on_every_server(options={"HEARTBEAT": {"interval": 1.0, "timeout": 2.0}})
+OPTIONS = {"HEARTBEAT": {"interval": 1.0, "timeout": 2.0}}
+everywhere = on_every_server(options=OPTIONS)
+one_at_a_time = on_every_server(options=OPTIONS, at_once=False)
 
 
 NONSENSE = {
@@ -137,7 +139,7 @@ async def test_before_its_hello_a_client_is_not_answered_but_lives(stage):
 FLOODS = [control("ping", n=1), control("pong", n=1), f"{MARK}{RAW}", control("ping", n="x" * 900)]
 
 
-@everywhere
+@one_at_a_time
 async def test_ten_thousand_at_once_hold_nobody_up(stage):
     neighbour = await stage.speaker()
     loop = asyncio.get_running_loop()
@@ -159,7 +161,7 @@ async def test_ten_thousand_at_once_hold_nobody_up(stage):
     await neighbour.aclose()
 
 
-@everywhere
+@one_at_a_time
 async def test_ten_thousand_a_second_for_a_while_hold_nobody_up(stage):
     """The heartbeat of the flooding client goes on, and so does all that its neighbours do."""
     client = await stage.speaker()
