@@ -114,9 +114,9 @@ class Connection(Reports):
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run the application's *work*; return, or raise, after everything is cleaned up."""
-        self.begin()
         failure: BaseException | None = None
         try:
+            self.begin()
             if await admit(self):
                 await work()
         except BaseException as error:  # noqa: BLE001  # raised again at the end
@@ -254,10 +254,10 @@ class Connection(Reports):
         """The line in which frames wait for the server."""
         return get_line(self)
 
-    def ask_for_confirmation(self) -> None:
-        """Have the client say how far it has read."""
-        if self.heartbeat is not None:
-            self.heartbeat.ask()
+    @property
+    def shares_its_thread(self) -> bool:
+        """Whether handlers keep those of other connections waiting while they wait."""
+        return False  # nobody knows, of an application
 
     def last_heard(self) -> float:
         """When the peer last gave a sign of life, on the loop's clock."""

@@ -8,6 +8,7 @@ from . import compat
 from .core import events, wire
 from .core.codes import REGISTRY, CloseCode
 from .core.credit import Credit
+from .core.liveness import MAX_UNANSWERED
 from .core.subprotocols import Offer, read_offer
 from .inbound import make_inbound
 from .observers import notify
@@ -31,11 +32,12 @@ class Conversation:
         is_negotiated: Whether the client asked for the wire protocol and was given it.
         taken: Frames of the client that were not for the application.
         ignored: Those among them that came to nothing.
+        owed: Answers that the client owes us; they are read however many there are.
     """
 
     __slots__ = (
         "_connection", "_has_greeted", "_in_second", "_offer", "_second", "ignored",
-        "is_negotiated", "taken",
+        "is_negotiated", "owed", "taken",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -47,6 +49,7 @@ class Conversation:
         self._in_second = 0
         self.taken = 0
         self.ignored = 0
+        self.owed = 0
 
     # --- the handshake -------------------------------------------------------------------------
 
@@ -85,14 +88,20 @@ class Conversation:
     def _make_credit(self) -> Credit | None:
         """For a server that takes whatever it is given: what the client may owe us."""
         connection = self._connection
-        is_asked = self.is_negotiated and connection.heartbeat is not None
-        if not is_asked or not compat.never_waits(connection.scope):
+        heartbeat = connection.heartbeat if self.is_negotiated else None
+        if heartbeat is None or not compat.never_waits(connection.scope):
             return None
-        return Credit(connection.policies.outbox.bytes)
+        if connection.shares_its_thread:
+            return None  # whoever waits there keeps all other synchronous consumers waiting
+        return Credit(connection.policies.outbox.bytes, heartbeat.ask)
 
     def opened(self) -> None:
         """The handshake was accepted; what was offered is history."""
         self._offer = None
+
+    def asked(self) -> None:
+        """A ping has gone out."""
+        self.owed = min(self.owed + 1, MAX_UNANSWERED)
 
     def let_in_to_tell(
         self, code: int, after: float | None
@@ -152,8 +161,11 @@ class Conversation:
         now = self._connection.loop.time()
         if now - self._second >= 1.0:
             self._second, self._in_second = now, 0
-        self._in_second += 1
-        if self._in_second > FRAMES_PER_SECOND:
+        if self._in_second < FRAMES_PER_SECOND:
+            self._in_second += 1
+        elif self.owed:
+            self.owed -= 1
+        else:
             return self._ignore("too many")
         try:
             frame = wire.decode(text)

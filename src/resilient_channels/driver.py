@@ -75,6 +75,11 @@ class Driver(Connection):
         self._dispatch = guard(self, find_dispatch(consumer))
 
     @property
+    def shares_its_thread(self) -> bool:
+        """Whether handlers keep those of other connections waiting while they wait."""
+        return self.traits.is_sync
+
+    @property
     def failures(self) -> FailureHandler:
         """What is done about handlers that fail."""
         if self._failures is None:
@@ -93,10 +98,10 @@ class Driver(Connection):
 
         All in one coroutine, as there is one per connection.
         """
-        self.begin()
         consumer, intake = self.consumer, self.intake
         failure: BaseException | None = None
         try:
+            self.begin()
             consumer.scope = self.scope
             consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
             if consumer.channel_layer is not None:

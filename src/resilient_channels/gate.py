@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 
 class Owner(WriterOwner, Protocol):
-    """Whom the gate tells what it learns."""
+    """Whom the gate tells what it learns.
+
+    Attributes:
+        is_listening: Whether frames are being read; not while handlers are far behind.
+    """
+
+    is_listening: bool
 
     def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]: ...
     def opened(self) -> None: ...
@@ -37,7 +43,6 @@ class Owner(WriterOwner, Protocol):
     def excuses_sender(self) -> bool: ...
     def send_dropped(self) -> None: ...
     def get_line(self) -> Line: ...
-    def ask_for_confirmation(self) -> None: ...
 
 
 class SendGate(Writer):
@@ -236,15 +241,9 @@ class SendGate(Writer):
 
     def may_write(self, size: int) -> bool:
         """Whether a frame of *size* may be written now: the client has confirmed enough."""
-        credit = self.credit
-        if credit is None:
-            return True
-        if credit.wants_to_ask:  # first: an answer confirms what was written before its ping
-            self.owner.ask_for_confirmation()
-        may = credit.spend(size)
-        if not may and not credit.is_asking:
-            self.owner.ask_for_confirmation()
-        return may
+        # While handlers are far behind, answers are behind what is not read before they go on.
+        credit, is_deaf = self.credit, not self.owner.is_listening
+        return credit is None or credit.spend(size, anyway=is_deaf)
 
     def escape(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """The frame such that nobody takes it for a control frame."""
@@ -277,7 +276,7 @@ class SendGate(Writer):
         outcome = SendOutcome.CLOSED
         if self.line is not None and self._link.state is State.OPEN:
             check_close_frame(message.get("code"), message.get("reason"))
-            await self.line.wait_until_written()
+            await self.line.wait_a_little(self._deadline)
         if not self._link.is_over:
             code, reason = message.get("code"), message.get("reason")
             farewell = None

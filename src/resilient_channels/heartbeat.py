@@ -115,6 +115,7 @@ class Heartbeat:
         # One ping at a time: if the last one could not be written yet, the peer does not read.
         if self._sending is None:
             nonce = liveness.ping(now)
+            connection.conversation.asked()
             text = self._ping
             if text is None:
                 text, self.awaited = wire.encode_ping(nonce, rtt), wire.expected_pong(nonce)

@@ -100,10 +100,14 @@ class Line:
         Or the connection is over: then nobody needs to wait any longer.
         """
         turn = Turn(self._connection.loop)
-        self._box.put_turn(turn, size)
+        item = self._box.put_turn(turn, size)
         self._start()
         try:
-            await turn.begun
+            try:
+                await turn.begun
+            except asyncio.CancelledError:
+                self._box.give_up_turn(item)
+                raise
             yield
         finally:
             turn.end()
@@ -113,8 +117,8 @@ class Line:
         async with self.turn(0):
             return
 
-    async def wait_a_little(self, seconds: float) -> None:
-        """The same, but for so many seconds at most."""
+    async def wait_a_little(self, seconds: float | None) -> None:
+        """The same, but for so many seconds at most, if any."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.wait_until_written()

@@ -92,7 +92,9 @@ class Writer:
         """Wait for a server that does not take a message at once."""
         patience = None
         if self._deadline is not None:
-            patience = blocking.Patience(self._wheel, self._deadline, self.owner.last_heard)
+            # Who talks is alive, and may take its time; but not to hear that it is closed.
+            heard = self.owner.last_heard if self._link.state is State.OPEN else _never
+            patience = blocking.Patience(self._wheel, self._deadline, heard)
             self._waits = (*self._waits, patience)
         try:
             await blocking.finish(steps, wait)
@@ -120,6 +122,10 @@ class Writer:
         if self._link.peer_left():
             self.owner.went_over()
         return SendOutcome.CLOSED
+
+
+def _never() -> float:
+    return 0.0
 
 
 def close_frame(code: int | None) -> dict[str, Any]:

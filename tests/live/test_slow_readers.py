@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from live.stage import do, echoes, serve, until
+from live.stage import do, echoes, on_every_server, serve, until
 from tour.client import Text
 from tour.heart import PROTOCOL, Heart
 from tour.servers import NAMES
@@ -203,3 +203,33 @@ async def test_on_daphne_what_a_client_without_heartbeats_does_not_read_is_the_s
         state = await stage.looks(lambda state: not state["waiting"])
         assert (state["waiting"], state["connections"]) == (0, 1)
         await client.aclose()
+
+
+@on_every_server()
+async def test_who_sends_on_while_it_is_answered_gets_every_answer(stage):
+    """Symptom: on Daphne a third of them came, and then none; a synchronous consumer's handler
+    kept all others waiting meanwhile."""
+    for colour in ("async", "sync"):
+        client, other = await stage.speaker(colour), await stage.speaker("sync")
+
+        sending = asyncio.create_task(send_echoes(client, 48))
+        numbers = await read_echoes(client, 48)
+        await sending
+
+        assert numbers == [*range(48)]
+        assert await echoes(other)
+        for each in (client, other):
+            await each.aclose()
+
+
+async def send_echoes(client, count):
+    for number in range(count):
+        await do(client, "echo", n=f"{number} {'x' * 65_000}")
+
+
+async def read_echoes(client, count):
+    numbers = []
+    while len(numbers) < count:
+        _, received = await client.until(lambda received: isinstance(received, Text), 15)
+        numbers.append(int(json.loads(received.data)["echo"].split()[0]))
+    return numbers

@@ -27,6 +27,14 @@ class Buffer:
             self.taken += 1
 
 
+class Wall(Buffer):
+    """One that takes no close frame either."""
+
+    async def __call__(self, message):
+        if message["type"] in ("websocket.send", "websocket.close"):
+            await self.open.wait()
+
+
 class Talker(AsyncJsonWebsocketConsumer):
     """Sends what it is told to: ``{"how": "wait" | "queue" | "plain" | "close", ...}``."""
 
@@ -253,6 +261,47 @@ async def test_a_sender_that_gives_up_its_place_holds_up_nobody():
 
 
 @virtual
+async def test_senders_that_give_up_leave_nothing_in_the_line():
+    """Symptom: with a time limit around each send to a client that did not read, the process
+    grew with every one that had run out."""
+    visit, buffer = await meet()
+    tell(visit, "queue", "a", "b")
+    await settle()
+    line = visit.consumer._resilient_driver.gate.line
+    waiting = len(line._box)
+
+    for _ in range(100):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(visit.consumer.send("c"), 0.01)
+
+    assert len(line._box) == waiting
+    buffer.open.set()
+    await settle()
+    assert visit.texts == ["a", "b"]
+    await visit.leave()
+
+
+@pytest.mark.parametrize("server", [Buffer, Wall])
+@both_colours
+@virtual
+async def test_a_client_that_talks_and_does_not_read_is_closed_within_two_deadlines(colour, server):
+    """Symptom: everything it said was a sign of life, and ``close()`` did not return."""
+    consumer = build(Talker, colour, SEND={"deadline": 2.0})
+    visit = await open_visit(consumer, on_send=server())
+    tell(visit, "queue", "a", "b")
+    tell(visit, "close")
+    began = now()
+
+    while "closed" not in visit.notes:
+        visit.client_sends(json.dumps({"how": "queue", "texts": []}))
+        await settle(0.5)
+        assert now() - began < 2 * 2.0 + 1
+
+    assert visit.texts == []
+    await visit.leave()
+
+
+@virtual
 async def test_a_key_without_a_queue_is_refused():
     visit, _ = await meet()
 
@@ -322,13 +371,13 @@ async def test_of_broadcasts_with_a_key_the_latest_arrives(hub):
 
 
 @virtual
-async def test_a_process_gives_up_the_slowest_when_too_much_waits_in_all(hub, facts):
+async def test_a_process_gives_up_the_slowest_when_too_much_waits_in_all(hub, facts, settings):
     """The one that everything waits for, and not the one whose frame was the last."""
-    options = {"OUTBOX": {"process_bytes": 1000}}
-    worst = await open_visit(build(Talker, **options), on_send=Buffer())
+    settings.RESILIENT_CHANNELS = {"OUTBOX": {"process_bytes": 1000}}
+    worst = await open_visit(build(Talker), on_send=Buffer())
     tell(worst, "queue", "first", "x" * 900)
     await settle()
-    slow, buffer = await meet(**options)
+    slow, buffer = await meet()
 
     tell(slow, "queue", "first", "y" * 60, "z" * 60)
     await settle()

@@ -6,41 +6,49 @@ without a limit. A ping that is answered confirms all that was written before it
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Credit:
     """The window of one connection.
 
-    Attributes:
-        is_asking: Whether an answer is awaited that will confirm something.
+    Args:
+        limit: How much may be unconfirmed.
+        ask: Sends a ping that is worth an answer, and says so by :meth:`asked`.
     """
 
-    __slots__ = ("_confirmed", "_limit", "_marks", "_written", "is_asking")
+    __slots__ = ("_ask", "_confirmed", "_limit", "_marks", "_written")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, ask: Callable[[], None]) -> None:
         self._limit = limit
+        self._ask = ask
         self._written = 0
         self._confirmed = 0
         self._marks: list[tuple[int, int]] = []  # the nonce of a ping, and what came before it
-        self.is_asking = False
 
-    def spend(self, size: int) -> bool:
-        """Whether a frame of *size* may be written now; a lone one of any size may."""
+    def spend(self, size: int, *, anyway: bool = False) -> bool:
+        """Whether a frame of *size* may be written now; a lone one of any size may.
+
+        Args:
+            anyway: It is written whatever the client owes us.
+        """
         pending = self._written - self._confirmed
-        if pending and pending + size > self._limit:
+        if pending * 2 >= self._limit and not self._marks:
+            self._ask()  # first: an answer confirms what was written before its ping
+        if pending and pending + size > self._limit and not anyway:
+            if not self._marks:
+                self._ask()
             return False
         self._written += size
         return True
-
-    @property
-    def wants_to_ask(self) -> bool:
-        """Whether it is time for a ping of its own: half of the window is used."""
-        return not self.is_asking and (self._written - self._confirmed) * 2 >= self._limit
 
     def asked(self, nonce: int) -> None:
         """A ping goes out behind all that was written so far."""
         # As many as may be unanswered: who answers none is given up for it.
         self._marks = [*self._marks[-15:], (nonce, self._written)]
-        self.is_asking = True
 
     def answered(self, nonce: int | None) -> None:
         """The ping with that nonce was answered; ``None``: the latest one."""
@@ -49,4 +57,3 @@ class Credit:
                 self._confirmed = written
                 del self._marks[: index + 1]
                 break
-        self.is_asking = bool(self._marks)

@@ -8,6 +8,7 @@ sender can give it up.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,11 @@ class Outbox:
         item = Item(waiter, size, is_turn=True)
         self._items.append(item)
         return item
+
+    def give_up_turn(self, item: Item) -> None:
+        """A sender does not wait any longer; if its turn has come, nothing happens."""
+        with suppress(ValueError):
+            self._items.remove(item)
 
     def get(self) -> Item | None:
         """Take what has waited longest; ``None`` if nothing waits."""
