@@ -218,6 +218,23 @@ async def test_new_clients_are_told_to_try_later(tmp_path):
 
 
 @pytest.mark.parametrize("server", MEETS_SIGTERM)
+async def test_without_any_settings_all_is_over_before_docker_kills_what_is_left(server, tmp_path):
+    """Symptom: ``docker stop`` sends SIGKILL after ten seconds; of 60 consumers 35 were not
+    cleaned up, and all of them had been before there was a drain."""
+    name, options = MEETS_SIGTERM[server]
+    async with about_to_stop(name, tmp_path, server_options=options) as stage:
+        clients = [await stage.speaker() for _ in range(60)]
+        terminate(stage)
+
+        await exited(stage, 10)
+
+        assert {(await ending(client)).code for client in clients} == {RESTART}
+        assert len(stage.entries(event="disconnect")) == 60
+        for client in clients:
+            await client.aclose()
+
+
+@pytest.mark.parametrize("server", MEETS_SIGTERM)
 async def test_a_second_sigterm_ends_the_wait(server, tmp_path):
     name, options = MEETS_SIGTERM[server]
     async with about_to_stop(name, tmp_path, server_options=options, duration=60.0) as stage:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MOST, EACH = 25.0, 0.5
-"""Seconds for the closes of a process unless it is told: half a second each, and no more in all."""
+MOST, EACH = 7.0, 0.5
+"""Seconds for the closes of a process unless it is told: half a second each, and no more in all.
+
+Many a service manager kills after ten seconds, Docker's among them. What was cleaned up before must
+not be killed now, only because nobody has configured anything.
+"""
 
 STEP = 1 / 64
 """Seconds between two turns, at least: many clients are sent away in groups."""
