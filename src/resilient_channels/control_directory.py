@@ -12,6 +12,8 @@ import secrets
 import socket
 import stat
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -21,6 +23,7 @@ IS_POSSIBLE = hasattr(socket, "AF_UNIX") and hasattr(os, "getuid")
 
 SUFFIX = ".sock"
 MARK = "drained"
+LONGEST_MARK = 200
 
 
 class DirectoryRefused(OSError):
@@ -28,7 +31,11 @@ class DirectoryRefused(OSError):
 
 
 def find_directory(configured: str | None) -> Path:
-    """Where the sockets of this project are: as *configured*, or a place of its own."""
+    """Where the sockets of this project are: as *configured*, or a place of its own.
+
+    Raises:
+        OSError: It is not configured, and the system has no directory for temporary files.
+    """
     if configured is not None:
         return Path(configured)
     # The same for every process and command of one installation, and for nobody else.
@@ -73,17 +80,19 @@ def bind_socket(directory: Path) -> tuple[socket.socket, Path]:
     """
     # Containers that share a directory have the same process ids.
     path = directory / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+    # Whoever finds a socket that nobody listens on removes it.
+    unready = path.with_suffix(".new")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.setblocking(False)
-        # Whoever finds a socket that nobody listens on removes it.
-        unready = path.with_suffix(".new")
         listener.bind(str(unready))
         unready.chmod(0o600)
         listener.listen(8)
         unready.rename(path)
     except OSError:
         listener.close()
+        with suppress(OSError):
+            unready.unlink(missing_ok=True)
         raise
     return listener, path
 
@@ -127,16 +136,60 @@ def sweep(directory: Path) -> None:
             left.close()
 
 
+# --- the mark ------------------------------------------------------------------------------------
+# It says when, on a clock that nobody can set: a date in the future would send away the clients of
+# every process until then. That clock begins anew with the system, so the mark says which run of
+# the system it means, too.
+
+
+def read_clock() -> float:
+    """Seconds on the clock that all processes of this system share."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def leave_mark(directory: Path) -> None:
-    """Say to those who run but have no socket yet that they are to be drained, too."""
-    mark = directory / MARK
-    mark.touch(mode=0o600)
-    os.utime(mark)
+    """Say to those who run but have no socket yet that they are to be drained, too.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    unready = directory / f"{MARK}-{secrets.token_hex(4)}.new"
+    try:
+        made = os.open(unready, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(made, "w", encoding="ascii") as file:
+            file.write(f"{read_clock()!r} {_read_boot()}\n")
+        unready.rename(directory / MARK)  # replaces a link; nothing is written where it leads
+    except OSError:
+        with suppress(OSError):
+            unready.unlink(missing_ok=True)
+        raise
 
 
 def is_marked_since(directory: Path, began: float) -> bool:
-    """Whether that was said to a process which *began* then, on the system's clock."""
+    """Whether that was said to a process which *began* then, on the clock of :func:`read_clock`."""
     try:
-        return (directory / MARK).stat().st_mtime > began
-    except OSError:
+        at, boot = _read_mark(directory / MARK).split(" ")
+        return boot == _read_boot() and began < float(at) <= read_clock()
+    except (OSError, ValueError):
         return False
+
+
+def _read_mark(mark: Path) -> str:
+    """What it says, if it is a file, and of our own user."""
+    # Not waiting: it could be a pipe.
+    found = os.open(mark, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        status = os.fstat(found)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise DirectoryRefused(f"{mark} is not a file of ours")
+        return os.read(found, LONGEST_MARK).decode("ascii").strip()
+    finally:
+        os.close(found)
+
+
+def _read_boot() -> str:
+    """Which run of the system this is, where it can tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"

@@ -12,9 +12,11 @@ import asyncio
 import atexit
 import json
 import os
+import selectors
 import socket
 import struct
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from . import draining
@@ -25,16 +27,33 @@ from .control_directory import (
     find_directory,
     is_marked_since,
     make_directory,
+    read_clock,
     sweep,
 )
+from .core.options import MOST
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    Answer = dict[str, Any] | OSError | ValueError | None
 
 PATIENCE = 5.0
 """Seconds that one question and its answer may take."""
 
-_began = time.time()
+LONGEST_ANSWER = 500
+
+_began = read_clock() if IS_POSSIBLE else 0.0
+
+
+def _begin_anew() -> None:
+    """A forked child has heard nothing of what its parent was told."""
+    global _began
+    _began = read_clock()
+
+
+if IS_POSSIBLE:
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 class ControlSocket:
@@ -113,24 +132,67 @@ def was_told_before() -> bool:
     """Whether this process was to be drained before it could be reached."""
     if not IS_POSSIBLE:
         return False
-    directory = find_directory(draining.read_options().directory)
+    try:
+        directory = find_directory(draining.read_options().directory)
+    except OSError:
+        return False  # where there is no place, nobody has left a word
     return is_marked_since(directory, _began)
 
 
-def ask(path: Path, word: str, timeout: float = PATIENCE) -> dict[str, Any] | None:
-    """Ask the process behind *path*; ``None`` if it has gone.
+# --- who asks ------------------------------------------------------------------------------------
 
-    Raises:
-        TimeoutError: It does not answer.
+
+def ask(words: Mapping[Path, str], timeout: float = PATIENCE) -> dict[Path, Answer]:
+    """What each process says to its word, all asked at the same time.
+
+    For each an answer; ``None`` if it has gone; an ``OSError`` if it said nothing in time, a
+    ``ValueError`` if it said what no process of ours says.
     """
-    client = connect(path, timeout)
-    if client is None:
-        return None
-    with client:
-        try:
-            client.sendall(f"{word}\n".encode())
-            line = client.makefile("rb").readline()
-        except (ConnectionError, BrokenPipeError):
-            return None
-    found: dict[str, Any] | None = json.loads(line) if line else None
-    return found
+    answers: dict[Path, Answer] = {}
+    until = time.monotonic() + timeout
+    with ExitStack() as opened, selectors.DefaultSelector() as waiting:
+        for path, word in words.items():
+            try:
+                client = connect(path, timeout)
+                answers[path] = None if client is None else TimeoutError()
+                if client is not None:
+                    opened.enter_context(client)
+                    client.setblocking(False)
+                    client.sendall(f"{word}\n".encode())
+                    waiting.register(client, selectors.EVENT_READ, (client, path, bytearray()))
+            except OSError as error:
+                answers[path] = error
+        while waiting.get_map() and (left := until - time.monotonic()) > 0:
+            for key, _ in waiting.select(left):
+                client, path, said = key.data
+                try:
+                    if _hear(client, said):
+                        answers[path] = _understand(said)
+                        waiting.unregister(client)
+                except (OSError, ValueError) as error:
+                    answers[path] = error
+                    waiting.unregister(client)
+    return answers
+
+
+def _hear(client: socket.socket, said: bytearray) -> bool:
+    """Whether it has finished what it says."""
+    more = client.recv(LONGEST_ANSWER)
+    said += more
+    return not more or b"\n" in more or len(said) >= LONGEST_ANSWER
+
+
+def _understand(said: bytearray) -> dict[str, Any]:
+    if not said:
+        raise ConnectionResetError("closed without an answer")
+    answer = json.loads(said)
+    if isinstance(answer, dict):
+        count, remaining = answer.get("connections"), answer.get("remaining")
+        is_sound = isinstance(count, int) and count >= 0 and isinstance(answer.get("state"), str)
+        if is_sound and (remaining is None or _is_time(remaining)):
+            return answer
+    raise ValueError("an answer that no process of ours gives")
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= MOST

@@ -53,7 +53,8 @@ class Courier:
             home: Another loop to do it on.
             alias: Which layer, for the log.
             patience: Seconds that it may take.
-            pending: How many may be under way or wait. One more is ``DROPPED``.
+            pending: How many may be under way or wait. One more is ``DROPPED``, and so is one for
+                which no thread could be started.
 
         Raises:
             Exception: What *work* raises.
@@ -62,7 +63,12 @@ class Courier:
             work.close()
             notify(events.NotifyFailed(alias=alias, error="too many wait"))
             return SendOutcome.DROPPED
-        loop = home or self._get_loop()
+        try:
+            loop = home or self._get_loop()
+        except RuntimeError as error:
+            work.close()
+            notify(events.NotifyFailed(alias=alias, error=str(error)))
+            return SendOutcome.DROPPED
         if home is None:
             work = self._in_turn(work)
         with self._lock:
@@ -88,10 +94,16 @@ class Courier:
     def _get_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None or self._loop.is_closed():
-                self._loop = asyncio.new_event_loop()
-                Thread(
-                    target=self._loop.run_forever, name="resilient_channels.courier", daemon=True
-                ).start()
+                loop = asyncio.new_event_loop()
+                thread = Thread(
+                    target=loop.run_forever, name="resilient_channels.courier", daemon=True
+                )
+                try:
+                    thread.start()
+                except RuntimeError:  # out of threads: the next call tries again
+                    loop.close()
+                    raise
+                self._loop = loop
             return self._loop
 
     def _count_down(self, future: Future[SendOutcome]) -> None:

@@ -8,7 +8,7 @@ until every consumer has cleaned up. A process is drained once; then it is there
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import Future
 from contextlib import suppress
 from random import random
@@ -20,6 +20,7 @@ from .core import events
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectKind
 from .core.link import State
+from .core.options import MOST, show
 from .core.refusal import Refusal
 from .core.spread import Spread, default_duration
 from .observers import notify
@@ -62,14 +63,16 @@ class Client(Protocol):
 class Drain:
     """One process letting go of its clients.
 
+    It runs on the event loop of most of them, whoever began it: the one who did may be gone first.
+
     Attributes:
         ended: Done when it is over; its result is how many connections were not cleaned up yet.
     """
 
     def __init__(self, cause: Cause, duration: float | None, returns: float | None) -> None:
         self.ended: Future[int] = Future()
+        self.ended.set_running_or_notify_cancel()  # who stops waiting for it does not cancel it
         self._cause = cause
-        self._loop = asyncio.get_running_loop()
         self._clients = _find_clients()
         # Those whose handlers are at work come first: they have the longest way to go. Who is
         # not in yet comes last.
@@ -78,10 +81,19 @@ class Drain:
         self._duration = default_duration(count) if duration is None else duration
         self._returns = self._duration if returns is None else returns
         self._spread = Spread(count, self._duration, self._returns)
-        self._began = self._loop.time()
         self._closed = 0
+        self._loop = _find_loop(self._clients)
+        self._began = self._loop.time()
         self._skipped: asyncio.Future[float] = self._loop.create_future()
+        if self._loop is asyncio.get_running_loop():
+            self._start()
+        else:
+            self._loop.call_soon_threadsafe(self._start)
+
+    def _start(self) -> None:
         self._task = self._loop.create_task(self._run(), name="resilient_channels.drain")
+        # Whatever became of it, cancelled before its first step among it.
+        self._task.add_done_callback(lambda task: self._finish())
 
     @property
     def left(self) -> int:
@@ -113,26 +125,49 @@ class Drain:
 
     async def _run(self) -> None:
         try:
-            notify(
-                events.DrainBegan(
-                    cause=self._cause,
-                    connections=len(self._clients),
-                    duration=round(self._duration, 3),
-                )
-            )
-            await self._close_all()
+            await self._let_all_go()
+        except Exception as error:  # noqa: BLE001  # nobody comes in any more: nobody may be left
+            self._loop.call_exception_handler({"message": "a drain failed", "exception": error})
+            self._close_rest()
             await self._wait_until_gone()
-            notify(
-                events.DrainEnded(
-                    closed=self._closed,
-                    left=self.left,
-                    seconds=round(self._loop.time() - self._began, 3),
-                )
-            )
+            self._finish(error)
         finally:
-            self._clients = list(filter(_is_there, self._clients))
-            self._queue.clear()
+            self._finish()
+
+    async def _let_all_go(self) -> None:
+        notify(
+            events.DrainBegan(
+                cause=self._cause,
+                connections=len(self._clients),
+                duration=round(self._duration, 3),
+            )
+        )
+        await self._close_all()
+        await self._wait_until_gone()
+        notify(
+            events.DrainEnded(
+                closed=self._closed,
+                left=self.left,
+                seconds=round(self._loop.time() - self._began, 3),
+            )
+        )
+
+    def _finish(self, failure: Exception | None = None) -> None:
+        """It is over, once; whoever is left because the loop ends is closed now."""
+        if self.ended.done():
+            return
+        self._close_rest()
+        self._clients = list(filter(_is_there, self._clients))
+        if failure is None:
             self.ended.set_result(len(self._clients))
+        else:
+            self.ended.set_exception(failure)
+
+    def _close_rest(self) -> None:
+        while self._queue:
+            # Each is closed, whatever it was that went wrong.
+            with suppress(Exception):
+                self._let_go(self._queue.popleft(), random() * self._returns)
 
     async def _close_all(self) -> None:
         queue = self._queue
@@ -143,15 +178,15 @@ class Drain:
                 due = len(queue)
             before = self._closed
             while queue and self._closed < before + due:
-                self._let_go(queue.popleft(), elapsed)
+                after = self._spread.stay_away(elapsed, self._closed, random())
+                self._let_go(queue.popleft(), after)
             if queue:
                 wait = self._spread.wait(elapsed, self._closed, self._closed - before)
                 await self._pause(wait)
 
-    def _let_go(self, client: Client, elapsed: float) -> None:
+    def _let_go(self, client: Client, after: float) -> None:
         if client.link.is_over or not _is_there(client):
             return
-        after = self._spread.stay_away(elapsed, self._closed, random())
         self._closed += 1
         if client.loop is self._loop:
             _close(client, after)
@@ -175,6 +210,16 @@ def _find_clients() -> list[Client]:
     """Who is there; those who were refused know it already."""
     clients = cast("list[Client]", list(registry))
     return [client for client in clients if client.refusal is None and _is_there(client)]
+
+
+def _find_loop(clients: list[Client]) -> asyncio.AbstractEventLoop:
+    """The running loop of most *clients*; with none of them, the one that runs here."""
+    here = asyncio.get_running_loop()
+    loops = Counter(client.loop for client in clients if client.loop.is_running())
+    if not loops:
+        return here
+    most = max(loops.values())
+    return here if loops[here] == most else max(loops, key=loops.__getitem__)
 
 
 def _is_there(client: Client) -> bool:
@@ -213,7 +258,11 @@ def begin(cause: Cause, duration: float | None = None, returns: float | None = N
     options = read_options()
     with _lock:
         if _drain is None:
-            _drain = Drain(cause, duration or options.duration, returns or options.spread)
+            _drain = Drain(
+                cause,
+                options.duration if duration is None else duration,
+                options.spread if returns is None else returns,
+            )
         return _drain
 
 
@@ -245,12 +294,29 @@ async def drain(*, duration: float | None = None, spread: float | None = None) -
 
     New ones are refused from now on, for as long as the process lives. Each open one is told to
     come back, closed with 3512, and cleaned up. If a drain has begun already, this waits for it.
+    It goes on if whoever called is cancelled, or its event loop ends.
 
     Args:
-        duration: Seconds over which the closes are spread, instead of ``DRAIN.duration``.
+        duration: Seconds over which the closes are spread, instead of ``DRAIN.duration``; with 0
+            all are closed at once.
         spread: Seconds over which clients come back, instead of ``DRAIN.spread``.
 
     Returns:
         How many connections were not cleaned up in time; normally 0.
+
+    Raises:
+        TypeError, ValueError: An argument is no number of seconds.
     """
-    return await asyncio.shield(asyncio.wrap_future(begin("call", duration, spread).ended))
+    _check_seconds("duration", duration)
+    _check_seconds("spread", spread)
+    return await asyncio.wrap_future(begin("call", duration, spread).ended)
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds or None, not {show(value)}")
+    # "not" instead of "or": NaN is refused too.
+    if not 0 <= value <= MOST:
+        raise ValueError(f"{name} must be from 0 to {MOST} seconds, not {show(value)}")

@@ -20,23 +20,26 @@ from .observers import notify
 from .sigterm import stand_before_server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 _is_ready = False
 
 
 def stand_by(scope: Mapping[str, Any]) -> None:
-    """Get ready, once. *scope* is that of a connection which begins on the running loop."""
+    """Get ready, once. *scope* is that of a connection which begins on the running loop.
+
+    Never raises: what cannot be done is told, and costs no client its connection.
+    """
     global _is_ready
     if _is_ready or not compat.is_served(scope):
         return
     _is_ready = True
-    if _is_wanted():
-        control = _open_control()
-        stand_before_server(control.remove if control is not None else _nothing)
-        if was_told_before():
-            draining.begin("command")
+    control = _Control()
+    if _attempt(_is_wanted, control):
+        # The signal first: it needs nothing, and no failure of the rest may cost us that.
+        for step in (lambda: stand_before_server(control.remove), control.open, _catch_up):
+            _attempt(step, control)
 
 
 def _is_wanted() -> bool:
@@ -46,17 +49,42 @@ def _is_wanted() -> bool:
     return mode == "on"
 
 
-def _open_control() -> ControlSocket | None:
-    configured = draining.read_options().directory
-    if not IS_POSSIBLE:
-        return None
-    directory = find_directory(configured)
+def _attempt(step: Callable[[], object], control: _Control) -> object:
     try:
-        return ControlSocket(directory, is_configured=configured is not None)
-    except (OSError, NotImplementedError) as error:
-        notify(events.DrainUnreachable(directory=str(directory), error=type(error).__name__))
+        return step()
+    except Exception as error:  # noqa: BLE001  # whatever it is, a client is about to be served
+        notify(events.DrainUnreachable(directory=control.place, error=type(error).__name__))
         return None
 
 
-def _nothing() -> None:
-    """There is no socket to remove."""
+def _catch_up() -> None:
+    """Do what a command has told us before we could be reached."""
+    if was_told_before():
+        draining.begin("command")
+
+
+class _Control:
+    """The socket of this process, as far as there is one.
+
+    Attributes:
+        place: Its directory, as far as it is known.
+    """
+
+    def __init__(self) -> None:
+        self.place = ""
+        self._socket: ControlSocket | None = None
+
+    def open(self) -> None:
+        """Open it, where the system has such sockets."""
+        if not IS_POSSIBLE:
+            return
+        configured = draining.read_options().directory
+        self.place = configured or ""
+        directory = find_directory(configured)
+        self.place = str(directory)
+        self._socket = ControlSocket(directory, is_configured=configured is not None)
+
+    def remove(self) -> None:
+        """Remove it, if there is one."""
+        if self._socket is not None:
+            self._socket.remove()

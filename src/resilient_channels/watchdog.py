@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import traceback
+from contextlib import suppress
 from threading import Lock, Thread, get_ident
 from time import monotonic, process_time, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -120,8 +121,11 @@ class Watchdog:
 
     def _start(self) -> None:
         name = "resilient_channels.watchdog"
-        self._thread = Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._run, name=name, daemon=True)
+        # Where the system is out of threads the next connection tries again.
+        with suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
 
     def _is_needed(self) -> bool:
         """Whether there are connections; if not, the next one starts another thread."""

@@ -100,3 +100,7 @@ def test_the_duration_grows_with_the_crowd_up_to_a_limit():
     assert default_duration(1) == EACH
     assert default_duration(10) == 10 * EACH
     assert default_duration(10_000) == MOST
+
+
+def test_a_duration_of_next_to_nothing_is_none():
+    assert Spread(500, 1e-310, 0.0).due(0.0, 0) == 500

@@ -49,7 +49,7 @@ class Spread:
         What was missed while the event loop stood still is not made up for at once: it would be
         the very rush that a spread is there to prevent.
         """
-        if self.gap <= 0:
+        if self.duration < STEP:  # less than one turn
             return self.count - closed
         # A timer may fire a clock resolution early.
         planned = int(elapsed / self.gap + 0.01) + 1 - closed

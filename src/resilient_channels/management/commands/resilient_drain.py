@@ -15,7 +15,8 @@ from resilient_channels.control_directory import (
     find_sockets,
     leave_mark,
 )
-from resilient_channels.control_socket import ask
+from resilient_channels.control_socket import PATIENCE, ask
+from resilient_channels.core.options import MOST
 from resilient_channels.draining import read_options
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ MARGIN = 15.0
 INTERVAL = 0.25
 SILENCE = 2.0
 """Seconds between two looks, and between two lines of progress in which nothing has changed."""
+
+SHORTEST = 0.1
+"""Seconds that every process has for its answer, however little time there is."""
 
 
 class Command(BaseCommand):
@@ -60,35 +64,57 @@ class Command(BaseCommand):
         """Begin, and wait."""
         if not IS_POSSIBLE:
             raise CommandError("This system has no sockets by which processes could be reached.")
-        directory = find_directory(read_options().directory)
+        if timeout is not None and not 0 <= timeout <= MOST:
+            raise CommandError(f"--timeout must be from 0 to {MOST} seconds, not {timeout}.")
+        began = time.monotonic()
+        directory = self._find_directory()
         try:
             check_private(directory)
-            leave_mark(directory)
         except FileNotFoundError:
             self._say_that_nobody_is_there(directory)
             return
         except OSError as error:
             raise CommandError(str(error)) from error
+        is_marked = self._leave_mark(directory)
         processes = _Processes(directory)
-        processes.ask("drain")
+        processes.ask(PATIENCE if timeout is None else timeout)
         if not processes.paths:
             self._say_that_nobody_is_there(directory)
             return
         if timeout is None:
-            timeout = processes.remaining + MARGIN
-        give_up = time.monotonic() + timeout
+            timeout = time.monotonic() - began + processes.remaining + MARGIN
         self.stdout.write(processes.describe())
         if wait:
-            self._wait(processes, give_up)
-        if processes.silent or (wait and processes.are_busy):
+            self._wait(processes, began + timeout)
+        if processes.failed or (wait and processes.are_busy):
             self.stderr.write(self.style.ERROR(f"Given up: {processes.describe()}"))
             sys.exit(1)
+        if not is_marked:
+            sys.exit(1)
+
+    def _find_directory(self) -> Path:
+        try:
+            return find_directory(read_options().directory)
+        except OSError as error:
+            raise CommandError(
+                f"There is no directory for the sockets of the processes: {error} "
+                "Set RESILIENT_CHANNELS['DRAIN']['directory']."
+            ) from error
+
+    def _leave_mark(self, directory: Path) -> bool:
+        try:
+            leave_mark(directory)
+        except OSError as error:  # a full disk; those that can be reached are drained all the same
+            told = f"Processes without a WebSocket so far could not be told: {error}"
+            self.stderr.write(self.style.ERROR(told))
+            return False
+        return True
 
     def _wait(self, processes: _Processes, give_up: float) -> None:
         said, at = processes.describe(), time.monotonic()
         while processes.are_busy and time.monotonic() < give_up:
-            time.sleep(INTERVAL)
-            processes.ask("look")
+            time.sleep(max(min(INTERVAL, give_up - time.monotonic()), 0))
+            processes.ask(give_up - time.monotonic())
             now = processes.describe()
             if now != said or time.monotonic() - at > SILENCE:
                 self.stdout.write(now)
@@ -107,34 +133,46 @@ class _Processes:
 
     Attributes:
         silent: How many did not answer when they were last asked.
+        strange: How many gave an answer that makes no sense.
         remaining: Seconds until the last of them has closed its last connection.
     """
 
     def __init__(self, directory: Path) -> None:
         self.paths = find_sockets(directory)
         self.silent = 0
+        self.strange = 0
         self.remaining = 0.0
+        self._told: set[Path] = set()
         self._answers: list[dict[str, Any]] = []
 
-    def ask(self, word: str) -> None:
-        """Ask each; those that are gone are forgotten."""
-        self._answers, self.silent = [], 0
-        for path in list(self.paths):
-            try:
-                answer = ask(path, word)
-            except (OSError, ValueError):
-                self.silent += 1
-                continue
+    def ask(self, seconds: float) -> None:
+        """Have each begin its drain, or say how far it is; those that are gone are forgotten."""
+        patience = max(min(seconds, PATIENCE), SHORTEST)
+        # In one go: a process that is silent costs the others no time.
+        words = {path: "look" if path in self._told else "drain" for path in self.paths}
+        found = ask(words, patience)
+        self._answers, self.silent, self.strange = [], 0, 0
+        for path, answer in found.items():
             if answer is None:
                 self.paths.remove(path)
+            elif isinstance(answer, OSError):
+                self.silent += 1
+            elif isinstance(answer, ValueError):
+                self.strange += 1
             else:
+                self._told.add(path)
                 self._answers.append(answer)
         self.remaining = max((answer["remaining"] or 0 for answer in self._answers), default=0.0)
 
     @property
+    def failed(self) -> int:
+        """How many of them nothing is known of."""
+        return self.silent + self.strange
+
+    @property
     def are_busy(self) -> bool:
         """Whether somebody has connections, or has not answered."""
-        return bool(self.silent) or any(
+        return bool(self.failed) or any(
             answer["connections"] or answer["state"] != "drained" for answer in self._answers
         )
 
@@ -142,4 +180,5 @@ class _Processes:
         """How far they are, in one line."""
         count = sum(answer["connections"] for answer in self._answers)
         silent = f", {self.silent} without an answer" if self.silent else ""
-        return f"{count} connections in {len(self._answers)} processes{silent}"
+        strange = f", {self.strange} with an answer that makes no sense" if self.strange else ""
+        return f"{count} connections in {len(self._answers)} processes{silent}{strange}"
