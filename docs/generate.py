@@ -17,24 +17,32 @@ from resilient_channels.checks import CHECK_IDS
 from resilient_channels.core.codes import REGISTRY, CodeInfo
 from resilient_channels.core.events import EVENTS, ConnectionEvent, Event
 from resilient_channels.core.link import TRANSITIONS
-from resilient_channels.core.policies import SECTIONS
+from resilient_channels.core.policies import SECTIONS, option_names, process_wide_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 TARGET = Path(__file__).resolve().parent / "reference" / "_generated"
 GOLDEN = Path(__file__).resolve().parent.parent / "tests" / "golden" / "close-codes.json"
+IN_SETTING = " Only in the setting, not on a class."
 NOTICE = "<!-- Written by docs/generate.py from {source}; do not edit. -->\n\n"
 
 
 def settings() -> Iterator[str]:
     """One table per section of RESILIENT_CHANNELS."""
     for name, policy in SECTIONS.items():
-        yield f"## {name}\n\n{sentence(policy)}\n\n"
+        of_process = process_wide_options(name)
+        all_are = of_process == set(option_names(name))
+        yield f"## {name}\n\n{sentence(policy)}{IN_SETTING if all_are else ''}\n\n"
+        marked = () if all_are else of_process
         yield table(
             ("Option", "Default", "Meaning"),
             (
-                (code(option.name), code(repr(default_of(option))), option.metadata["doc"])
+                (
+                    code(option.name),
+                    code(repr(default_of(option))),
+                    option.metadata["doc"] + (IN_SETTING if option.name in marked else ""),
+                )
                 for option in fields(policy)
             ),
         )

@@ -62,6 +62,12 @@ def test_a_proxy_on_a_unix_socket_is_believed_if_it_is_named():
     assert find_address({**scope, "client": ("192.0.2.9", 1)}, ["unix:"]) == ip_address("192.0.2.9")
 
 
+def test_a_proxy_that_is_named_in_ipv6_form_is_believed_in_both():
+    for peer in ("10.0.0.1", "::ffff:10.0.0.1"):
+        assert find("192.0.2.1", peer=peer, trusted=["::ffff:10.0.0.0/104"]) == "192.0.2.1"
+    assert find("192.0.2.1", peer="11.0.0.1", trusted=["::ffff:10.0.0.0/104"]) == "11.0.0.1"
+
+
 # --- a trusted proxy -----------------------------------------------------------------------------
 
 

@@ -328,6 +328,7 @@ def test_what_servers_say_of_a_connection_that_is_over_is_understood(error: Exce
         type("Disconnected", (RuntimeError,), {})(),
         type("ConnectionClosed", (Exception,), {})(),
         AssertionError(),
+        type("UnexpectedMessageError", (Exception,), {"__module__": "hypercorn.utils"})(),
     ],
     ids=repr,
 )
@@ -353,10 +354,53 @@ def test_the_real_exception_of_a_server_is_understood(module: str, name: str):
     assert compat.says_gone(error)
 
 
+async def hypercorns_complaint(state: str, kind: str) -> Exception:
+    """What Hypercorn raises for a message of that *kind* in that *state* of a connection."""
+    streams = pytest.importorskip("hypercorn.protocol.ws_stream")
+    configuration = pytest.importorskip("hypercorn.config").Config()
+    peer = ("127.0.0.1", 80)
+    stream = streams.WSStream(None, configuration, None, None, False, peer, peer, None, 1)
+    stream.state = streams.ASGIWebsocketState[state]
+    with pytest.raises(Exception, match=kind) as caught:
+        await stream.app_send({"type": kind, "text": "x"})
+    cls = type(caught.value)
+    assert (cls.__module__, cls.__name__) == ("hypercorn.utils", "UnexpectedMessageError")
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["websocket.accept", "websocket.send"])
+@pytest.mark.parametrize("state", ["CLOSED", "HTTPCLOSED"])
+async def test_hypercorns_complaint_is_understood_if_the_connection_is_over(state: str, kind: str):
+    assert compat.says_gone(await hypercorns_complaint(state, kind))
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("CONNECTED", "websocket.accept"),
+        ("CONNECTED", "websocket.http.response.start"),
+        ("HANDSHAKE", "websocket.send"),
+        ("RESPONSE", "websocket.send"),
+    ],
+)
+async def test_hypercorns_complaint_about_a_live_connection_is_the_applications(
+    state: str, kind: str
+):
+    assert not compat.says_gone(await hypercorns_complaint(state, kind))
+
+
+async def test_hypercorn_knows_no_other_states():
+    streams = pytest.importorskip("hypercorn.protocol.ws_stream")
+
+    assert {state.name for state in streams.ASGIWebsocketState} == {
+        "HANDSHAKE", "CONNECTED", "RESPONSE", "CLOSED", "HTTPCLOSED",
+    }  # fmt: skip
+
+
 def test_each_name_that_is_matched_belongs_to_a_server_we_know():
     modules = {module.split(".")[0] for module, _ in compat._GONE_BY_NAME}
 
-    assert modules <= {"autobahn", "hypercorn", "wsproto", "websockets"}
+    assert modules <= {"autobahn", "wsproto", "websockets"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Class over setting over default, key by key; nonsense is told, never obeyed."""
 
 import logging
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any
 
@@ -8,9 +9,20 @@ import pytest
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.test import override_settings
 
-from resilient_channels import AsyncResilientMixin, AsyncResilientWebsocketConsumer, conf
+from resilient_channels import (
+    AsyncResilientMixin,
+    AsyncResilientWebsocketConsumer,
+    ResilientMiddleware,
+    conf,
+)
 from resilient_channels.conf import find_problems, find_setting_problems, get_policies
-from resilient_channels.core.policies import SECTIONS, Policies, SendPolicy, option_names
+from resilient_channels.core.policies import (
+    SECTIONS,
+    Policies,
+    SendPolicy,
+    option_names,
+    process_wide_options,
+)
 
 ANOTHER_VALUE: dict[tuple[str, str], tuple[Any, Any]] = {
     # section, option: one for the setting, one for the class
@@ -62,11 +74,27 @@ ANOTHER_VALUE: dict[tuple[str, str], tuple[Any, Any]] = {
     ("TEARDOWN", "timeout"): (1.0, 2.0),
 }
 
-each_option = pytest.mark.parametrize(
-    ("section", "option", "set_to", "class_says"),
-    [(*key, *values) for key, values in ANOTHER_VALUE.items()],
-    ids=[".".join(key) for key in ANOTHER_VALUE],
-)
+OF_THE_PROCESS = {
+    ("OUTBOX", "process_bytes"),
+    ("HANDLER", "stall_after"),
+    ("DRAIN", "mode"),
+    ("DRAIN", "duration"),
+    ("DRAIN", "spread"),
+    ("DRAIN", "directory"),
+}
+
+
+def each(options: Iterable[tuple[str, str]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("section", "option", "set_to", "class_says"),
+        [(*key, *ANOTHER_VALUE[key]) for key in options],
+        ids=[".".join(key) for key in options],
+    )
+
+
+each_option = each(list(ANOTHER_VALUE))
+each_option_of_a_class = each([key for key in ANOTHER_VALUE if key not in OF_THE_PROCESS])
+each_option_of_the_process = each(sorted(OF_THE_PROCESS))
 
 
 def consumer(resilience: dict[str, Any] | None = None) -> type:
@@ -97,7 +125,7 @@ def test_a_setting_beats_the_default(section: str, option: str, set_to: Any, cla
         assert value(consumer(), section, option) == set_to
 
 
-@each_option
+@each_option_of_a_class
 def test_the_class_beats_the_setting(section: str, option: str, set_to: Any, class_says: Any):
     chat = consumer({section: {option: class_says}})
 
@@ -279,6 +307,48 @@ def test_the_options_of_a_class_can_be_any_mapping():
     chat = type("Chat", (AsyncResilientWebsocketConsumer,), {"resilience": options})
 
     assert get_policies(chat).send.deadline == 2
+
+
+# --- what is the process's -------------------------------------------------------------------
+
+
+@each_option_of_the_process
+def test_an_option_of_the_process_is_refused_on_a_class(
+    section: str, option: str, set_to: Any, class_says: Any
+):
+    """It would reach beyond the clients of that class, or nothing at all."""
+    sentence = (
+        f"Chat.resilience: {section}.{option} is for the whole process; set it in "
+        f"settings.RESILIENT_CHANNELS"
+    )
+    with pytest.raises(TypeError) as caught:
+        consumer({section: {option: class_says}})
+
+    assert str(caught.value) == sentence
+
+
+@each_option_of_the_process
+def test_an_option_of_the_process_is_refused_on_a_middleware(
+    section: str, option: str, set_to: Any, class_says: Any
+):
+    with pytest.raises(TypeError, match=rf"resilience: {section}\.{option} is for the whole proc"):
+        ResilientMiddleware(consumer(), resilience={section: {option: set_to}})
+
+
+def test_a_class_may_say_the_rest_of_such_a_section():
+    chat = consumer({"OUTBOX": {"bytes": 10}, "HANDLER": {"deadline": 3}, "DRAIN": {}})
+
+    with override_settings(RESILIENT_CHANNELS={"OUTBOX": {"process_bytes": 20}}):
+        outbox = get_policies(chat).outbox
+
+    assert (outbox.bytes, outbox.process_bytes) == (10, 20)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_only_these_options_are_the_processs(section: str):
+    assert {(section, name) for name in process_wide_options(section)} == {
+        key for key in OF_THE_PROCESS if key[0] == section
+    }
 
 
 def test_the_names_are_the_documented_ones():

@@ -154,26 +154,26 @@ def read(code: str) -> ast.AST:
         return ast.parse(f"{{{code}}}")  # a part of a dict
 
 
-def options_in(path: Path) -> list[dict]:
-    """Every dict that is given as the settings, or as ``resilience``."""
+def options_in(path: Path) -> list[tuple[bool, dict]]:
+    """Every dict that is given as ``resilience`` (true), or as the settings."""
     found = []
     for example in examples(path):
         for node in ast.walk(read(example)):
             if isinstance(node, ast.keyword) and node.arg == "resilience":
-                found.append(node.value)
+                found.append((True, node.value))
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in (
                 "resilience", "RESILIENT_CHANNELS",
             ):  # fmt: skip
-                found.append(node.value)
-    return [ast.literal_eval(value) for value in found]
+                found.append((ast.unparse(node.targets[0]) == "resilience", node.value))
+    return [(of_class, ast.literal_eval(value)) for of_class, value in found]
 
 
 @pytest.mark.parametrize(
     "path", [path for path in PAGES if examples(path)], ids=lambda path: path.stem
 )
 def test_every_example_can_be_read_and_its_options_are_options(path: Path):
-    for options in options_in(path):
-        assert list(find_problems(options, path.name)) == []
+    for of_class, options in options_in(path):
+        assert list(find_problems(options, path.name, of_class=of_class)) == []
         heartbeat = build_section("HEARTBEAT", options.get("HEARTBEAT", {}))
         assert heartbeat.contradiction is None
 

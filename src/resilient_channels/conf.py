@@ -17,7 +17,14 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from .core.options import PolicyError, show
-from .core.policies import SECTIONS, LimitsPolicy, Policies, build_section, option_names
+from .core.policies import (
+    SECTIONS,
+    LimitsPolicy,
+    Policies,
+    build_section,
+    option_names,
+    process_wide_options,
+)
 
 SETTING = "RESILIENT_CHANNELS"
 ATTRIBUTE = "resilience"
@@ -32,8 +39,11 @@ def _suggest(word: object, known: tuple[str, ...]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
 
 
-def find_problems(config: object, where: str) -> Iterator[str]:
-    """Everything that is wrong with *config*, in sentences that name the key and the way out."""
+def find_problems(config: object, where: str, *, of_class: bool = False) -> Iterator[str]:
+    """Everything that is wrong with *config*, in sentences that name the key and the way out.
+
+    What is *of_class*, or of a middleware, has no options of the whole process.
+    """
     if not isinstance(config, Mapping):
         yield f"{where} must be a dict of sections, not {show(config)}"
         return
@@ -43,16 +53,23 @@ def find_problems(config: object, where: str) -> Iterator[str]:
         elif not isinstance(values, Mapping):
             yield f"{where}[{section!r}] must be a dict of options, not {show(values)}"
         else:
-            yield from _find_section_problems(section, values, where)
+            yield from _find_section_problems(section, values, where, of_class=of_class)
 
 
-def _find_section_problems(section: str, values: Mapping[str, Any], where: str) -> Iterator[str]:
+def _find_section_problems(
+    section: str, values: Mapping[str, Any], where: str, *, of_class: bool
+) -> Iterator[str]:
     known = option_names(section)
+    misplaced = process_wide_options(section) if of_class else frozenset()
     for key in values:
         if key not in known:
             yield f"{where}[{section!r}] has no option {show(key)}; {_suggest(key, known)}"
     for key in values:
-        if key in known:
+        if key in misplaced:
+            yield (
+                f"{where}: {section}.{key} is for the whole process; set it in settings.{SETTING}"
+            )
+        elif key in known:
             try:
                 build_section(section, {key: values[key]})
             except PolicyError as error:

@@ -59,6 +59,9 @@ def _limited(dispatch: Dispatch) -> Dispatch:
             if not term.end():
                 raise
             raise TimeoutError(f"not done within {term.seconds} s") from error
+        else:
+            if term.end():
+                term.tell()  # else nobody would hear that the deadline has struck
         finally:
             term.end()
 
@@ -82,11 +85,12 @@ def _watched(dispatch: Dispatch) -> Dispatch:
 class _Term(Interruption):
     """The time that an asynchronous handler is given: then it is cancelled."""
 
-    __slots__ = ("_driver", "_timer", "seconds")
+    __slots__ = ("_driver", "_is_told", "_timer", "seconds")
 
     def __init__(self, driver: Driver) -> None:
         super().__init__()
         self._driver = driver
+        self._is_told = False
         self.seconds = driver.policies.handler.deadline or 0.0
         self._timer: PatientDeadline = driver.wheel.patiently_after(self.seconds, self._expire)
 
@@ -98,9 +102,13 @@ class _Term(Interruption):
     def _expire(self) -> None:
         self._fire()
         # Most end at once. One that does not is told of when it has taken as long again.
-        self._timer = self._driver.wheel.patiently_after(
-            self.seconds, lambda: _tell_overdue(self._driver)
-        )
+        self._timer = self._driver.wheel.patiently_after(self.seconds, self.tell)
+
+    def tell(self) -> None:
+        """The handler has taken no notice of its end. Told once."""
+        if not self._is_told:
+            self._is_told = True
+            _tell_overdue(self._driver)
 
 
 class _Watch:

@@ -59,7 +59,8 @@ class ResilientMiddleware:
 
     def __init__(self, app: Any, resilience: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.resilience = {} if resilience is None else resilience
-        problems = list(find_problems(self.resilience, f"{type(self).__name__}.{ATTRIBUTE}"))
+        where = f"{type(self).__name__}.{ATTRIBUTE}"
+        problems = list(find_problems(self.resilience, where, of_class=True))
         if problems:
             raise TypeError("; ".join(problems))
         self.app = app

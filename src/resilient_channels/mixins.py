@@ -82,7 +82,8 @@ class _Mixin:
         layer = vars(cls).get("channel_layer")
         if "channel_layer" in vars(cls) and not hasattr(layer, "__get__"):
             cls.channel_layer = _LayerAttribute(layer)  # a default; it would hide ours
-        problems = list(find_problems(getattr(cls, ATTRIBUTE), f"{cls.__name__}.{ATTRIBUTE}"))
+        where = f"{cls.__name__}.{ATTRIBUTE}"
+        problems = list(find_problems(getattr(cls, ATTRIBUTE), where, of_class=True))
         if problems:
             raise TypeError("; ".join(problems))
         cls._resilient_traits = read_traits(cls, _Mixin, _RESERVED)
@@ -183,7 +184,7 @@ class AsyncResilientMixin(_Mixin):
         Args:
             text_data: The text of a text frame.
             bytes_data: The content of a binary frame.
-            close: Close afterwards: ``True``, or a close code.
+            close: Close afterwards: ``True``, or a close code. That waits for what is queued.
             wait: Wait until the server takes the frame. If not, a frame that it does not take at
                 once is ``QUEUED``, within the bounds of ``OUTBOX``; or ``DROPPED``, or the client
                 is given up (``CLOSED``), as ``OUTBOX.overflow`` has it.
@@ -256,7 +257,7 @@ class ResilientMixin(_Mixin):
         Args:
             text_data: The text of a text frame.
             bytes_data: The content of a binary frame.
-            close: Close afterwards: ``True``, or a close code.
+            close: Close afterwards: ``True``, or a close code. That waits for what is queued.
             wait: Wait until the server takes the frame. If not, a frame that it does not take at
                 once is ``QUEUED``, within the bounds of ``OUTBOX``; or ``DROPPED``, or the client
                 is given up (``CLOSED``), as ``OUTBOX.overflow`` has it.

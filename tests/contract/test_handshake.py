@@ -9,7 +9,7 @@ from django.urls import path
 
 from contract.variants import Variant, as_application, note
 from support.loop import virtual
-from support.servers import DAPHNE, UVICORN
+from support.servers import DAPHNE, UVICORN, ServerStyle
 
 
 class Default(AsyncWebsocketConsumer):
@@ -66,6 +66,33 @@ class AcceptsThenCloses(AsyncWebsocketConsumer):
     async def connect(self):
         await self.accept()
         await self.close(4001)
+
+
+class AcceptsAgain(AsyncWebsocketConsumer):
+    async def receive(self, text_data=None, bytes_data=None):
+        try:
+            await self.accept()
+        except Exception as error:  # noqa: BLE001  # servers raise different ones
+            note(self, type(error).__name__)
+        await self.send(text_data=text_data)
+
+
+# Known by its name and its text; the real one is held against both where servers are.
+UnexpectedMessageError = type(
+    "UnexpectedMessageError", (Exception,), {"__module__": "hypercorn.utils"}
+)
+
+
+class Hypercorn(ServerStyle):
+    """Refuses to accept what is open, and is otherwise lenient."""
+
+    def take(self, server, message):
+        if message["type"] == "websocket.accept" and server.accepted:
+            raise UnexpectedMessageError(
+                "Unexpected message type, websocket.accept given the state "
+                "ASGIWebsocketState.CONNECTED"
+            )
+        return super().take(server, message)
 
 
 class Undecided(AsyncWebsocketConsumer):
@@ -184,6 +211,21 @@ async def test_connect_may_accept_and_close(variant: Variant):
         {"type": "websocket.accept", "subprotocol": None},
         {"type": "websocket.close", "code": 4001},
     ]
+
+
+@virtual
+async def test_a_second_accept_fails_as_the_server_has_it_and_ends_nothing(variant: Variant):
+    server = variant.server(variant(AcceptsAgain), style=Hypercorn())
+    server.client_connects()
+    await server.next_sent()
+
+    for text in ("one", "two"):
+        server.client_sends(text)
+        assert (await server.next_sent())["text"] == text
+
+    assert variant.notes == ["UnexpectedMessageError"] * 2
+    server.client_closes()
+    assert await server.ended() is None
 
 
 @virtual

@@ -102,6 +102,17 @@ def test_a_clock_that_begins_again_turns_nobody_away():
     assert crowd(arrivals, 20, now=1.0) == 20
 
 
+def test_clocks_of_two_event_loops_that_differ_a_little_let_no_more_in():
+    """Some loops read the clock once for each round; the other one may be ahead."""
+    arrivals = Arrivals(BURST, 0.0)
+    assert crowd(arrivals, 100, now=100.0) == 20
+
+    let_in = sum(crowd(arrivals, 1, now=100.0 - number % 2 / 100) for number in range(1000))
+
+    assert let_in == 0
+    assert crowd(arrivals, 100, now=101.0) == 10
+
+
 def test_a_rate_below_one_lets_somebody_in_now_and_then():
     arrivals = Arrivals(1.0, 0.0)
 

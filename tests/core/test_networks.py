@@ -1,6 +1,6 @@
 """Addresses as headers, scopes and settings write them."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given, strategies as st
@@ -105,6 +105,41 @@ def test_a_network_has_its_addresses_and_no_others():
     assert not networks.has_unix_sockets
 
 
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"),
+        ("::FFFF:c000:200/120", "192.0.2.255", "192.0.3.0"),
+        ("::ffff:0:0/96", "203.0.113.1", "2001:db8::1"),
+    ],
+)
+def test_a_network_of_ipv4_in_ipv6_form_has_the_peers_that_come_from_it(text, inside, outside):
+    networks = read_networks((text,))
+
+    assert parse_address(inside) in networks
+    assert parse_address(f"::ffff:{inside}") in networks
+    assert parse_address(outside) not in networks
+
+
+@pytest.mark.parametrize("text", ["::/0", "::/80", "::fffe:0:0/95"])
+def test_a_network_that_is_wider_than_all_of_ipv4_is_of_ipv6_alone(text: str):
+    """``::/0`` is no word for everybody, whichever kind of socket the server listens on."""
+    for address in ("192.0.2.1", "::ffff:192.0.2.1"):
+        assert parse_address(address) not in read_networks((text,))
+    assert parse_address("::2") in read_networks(("::/80",))
+
+
+@given(st.ip_addresses(v=4), st.integers(0, 32), st.ip_addresses(v=4))
+def test_a_network_of_ipv4_is_the_same_in_both_forms(address, bits: int, other):
+    network = ip_network((address, bits), strict=False)
+    both = Networks([str(network)]), Networks([f"::ffff:{network.network_address}/{bits + 96}"])
+
+    for one in both:
+        assert address in one
+        assert (other in one) == (other in network)
+
+
 def test_nobody_is_in_no_networks():
     assert not Networks([])
     assert ip_address("127.0.0.1") not in Networks([])
@@ -118,8 +153,11 @@ def test_networks_are_read_once():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "*", "all", "10.0.0.0/33", "10.0.0.1/8", "10.0.0", "localhost", "proxy.local", "unix"],
-)
+    [
+        "", "*", "all", "10.0.0.0/33", "10.0.0.1/8", "10.0.0", "localhost", "proxy.local", "unix",
+        "::ffff:10.0.0.0/8", "::ffff:10.0.0.0/95", "::ffff:10.0.0.1/104", "::ffff:10.0.0.0/129",
+    ],
+)  # fmt: skip
 def test_what_is_no_network_is_refused_when_the_options_are_made(text: str):
     with pytest.raises(PolicyError, match=r"LIMITS\.trusted_proxies must be a list of addresses"):
         LimitsPolicy(trusted_proxies=["10.0.0.0/8", text])

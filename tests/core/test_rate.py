@@ -44,6 +44,41 @@ def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing():
     assert bucket.spend(101.0)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "now"), [(5.0, 50.0), (0.0, 50.0), (5.0, 100.0), (-5.0, 101.0)]
+)
+def test_an_excuse_takes_nothing_whatever_the_clock_does(seconds, now):
+    bucket = TokenBucket(10.0, 2, now=100.0)
+
+    bucket.excuse(seconds, now)
+
+    assert spend(bucket, 3, now=100.0) == [True, True, False]
+
+
+@pytest.mark.parametrize("uptime", [0.0, 12345.678, 1e6, 3e7, 1e9])
+@pytest.mark.parametrize("rate", [0.1, 1 / 3, 0.7, 7, 33.3, 1000, 10_000])
+@pytest.mark.parametrize("burst", [1, 2, 100])
+def test_at_the_very_moment_of_a_new_token_it_is_there(uptime, rate, burst):
+    """However long the machine has been up: its clock has the fewer digits for it."""
+    bucket = TokenBucket(rate, burst, now=uptime)
+    assert spend(bucket, burst + 1, now=uptime) == [True] * burst + [False]
+
+    moments = [uptime + number / rate for number in range(1, 2001)]
+
+    assert all(bucket.spend(moment) for moment in moments)
+    assert not bucket.spend(moments[-1])
+
+
+@pytest.mark.parametrize("rate", [1e-9, 1.0, 1e9])
+def test_the_most_that_may_be_set_is_counted_to_the_last(rate):
+    bucket = TokenBucket(rate, 2**53 - 1, now=0.0)
+
+    assert spend(bucket, 3, now=1e9) == [True] * 3
+    assert bucket._tokens == 2**53 - 4
+    assert spend(TokenBucket(1e9, 1, now=0.0), 2, now=0.0) == [True, False]
+    assert default_burst(1e9) == 2 * 10**9
+
+
 def test_frames_sent_while_nobody_listened_may_all_come_at_once():
     bucket = TokenBucket(10.0, 2, now=0.0)
     spend(bucket, 2, now=0.0)

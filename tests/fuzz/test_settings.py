@@ -66,7 +66,7 @@ def test_whatever_the_setting_says_is_understood_or_told_to_be_wrong(config):
 @example({"TEARDOWN": {"timeout": 5e-324}})
 @example({"LIMITS": {"rate": 1.7e308, "new_per_second": 5e-324}})
 def test_a_consumer_with_any_options_is_refused_or_works(config):
-    problems = list(conf.find_problems(config, "Resident.resilience"))
+    problems = list(conf.find_problems(config, "Resident.resilience", of_class=True))
     if problems:
         with pytest.raises(TypeError) as refusal:
             make_consumer(config)

@@ -94,6 +94,9 @@ class AsyncSubject(AsyncResilientMixin, AsyncJsonWebsocketConsumer):
             await self.send_json({"answer": True})
         write(self, "worked")
 
+    async def do_accept(self, content):
+        await self.accept()
+
     async def do_close(self, content):
         await self.close(content.get("code"), content.get("reason"))
 
@@ -186,6 +189,9 @@ class SyncSubject(ResilientMixin, JsonWebsocketConsumer):
         for _ in range(content.get("answers", 0)):
             self.send_json({"answer": True})
         write(self, "worked")
+
+    def do_accept(self, content):
+        self.accept()
 
     def do_close(self, content):
         self.close(content.get("code"), content.get("reason"))

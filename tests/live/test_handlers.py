@@ -1,4 +1,4 @@
-"""Handlers that take too long, on real servers: ended, told of, and named."""
+"""Handlers that take too long, on real servers: ended, told of, and named. And one that errs."""
 
 import asyncio
 import os
@@ -60,6 +60,20 @@ async def test_whoever_blocks_the_event_loop_is_named_while_it_does(stage):
     assert stage.events()["handler.stalled"] == 1
     for one in (client, neighbour):
         await one.aclose()
+
+
+@on_every_server()
+async def test_a_second_accept_is_the_handlers_mistake_and_ends_no_connection(stage):
+    for colour in ("async", "sync"):
+        client = await stage.connect(colour)
+
+        for _ in range(3):
+            await do(client, "accept")
+
+        assert await echoes(client), colour
+        assert stage.entries(client.key, "ended") == []
+        await client.aclose()
+    assert stage.events()["handler.error"] == 6
 
 
 @on_every_server(options={"HANDLER": {"stall_after": 2.0}})

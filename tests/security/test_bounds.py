@@ -301,7 +301,7 @@ def hang(message: Any) -> Any:
 
 
 def test_pings_that_nobody_answers_leave_sixteen_marks():
-    credit = Credit(1000)
+    credit = Credit(1000, lambda: None)
     for number in range(1000):
         credit.asked(number)
 

@@ -142,13 +142,14 @@ async def test_a_consumer_that_comes_to_its_end_by_itself_says_goodbye(style):
     assert client.controls[-1]["verdict"] == "never"
 
 
-@pytest.mark.parametrize(("settings", "seconds"), [({}, 5.0), ({"spread": 60.0}, 60.0)])
+@pytest.mark.parametrize(("options", "seconds"), [({}, 5.0), ({"spread": 60.0}, 60.0)])
 @virtual
 async def test_those_whose_server_cancels_them_all_do_not_come_back_all_at_once(
-    settings, seconds, monkeypatch
+    options, seconds, settings, monkeypatch
 ):
     monkeypatch.setattr("resilient_channels.ending.random", iter(TENTHS).__next__)
-    consumer = build(Listener, DRAIN=settings)
+    settings.RESILIENT_CHANNELS = {"DRAIN": options}
+    consumer = build(Listener)
     clients = [await meet(WireClient(consumer)) for _ in TENTHS]
 
     for client in clients:

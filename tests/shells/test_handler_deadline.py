@@ -261,6 +261,67 @@ async def test_a_handler_that_turns_its_cancellation_into_an_answer_has_answered
 
 
 @virtual
+async def test_a_handler_that_swallows_its_cancellation_does_not_hide_that_it_took_too_long(facts):
+    class Swallows(Worker):
+        async def receive(self, text_data=None, bytes_data=None):
+            try:
+                await asyncio.sleep(60)
+            except BaseException:  # noqa: BLE001  # as people write it
+                note(self, "swallowed")
+
+    visit = await open_visit(in_time(Swallows))
+
+    visit.client_sends("go")
+    await settle(DEADLINE + 1)
+
+    assert visit.notes == ["swallowed"]
+    [overdue] = facts("handler.overdue")
+    assert (overdue.handler, overdue.deadline) == ("websocket.receive", DEADLINE)
+    assert facts.alarms == ["handler.overdue"]
+    await visit.leave()
+
+
+@virtual
+async def test_one_that_fails_when_it_is_cancelled_is_told_of_by_its_failure_alone(facts):
+    class Fails(Worker):
+        async def receive(self, text_data=None, bytes_data=None):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                raise LookupError from None
+
+    visit = await open_visit(in_time(Fails))
+
+    visit.client_sends("go")
+    await settle(DEADLINE + 1)
+
+    assert [failed.error for failed in facts("handler.error")] == ["LookupError"]
+    assert facts("handler.overdue") == []
+    await visit.leave()
+
+
+@pytest.mark.parametrize("longer", [0.5, 1.5, 5.0])
+@virtual
+async def test_one_that_goes_on_for_a_while_is_told_of_once(longer, facts):
+    class Goes(Worker):
+        async def receive(self, text_data=None, bytes_data=None):
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await asyncio.sleep(longer * DEADLINE)
+                note(self, "done")
+
+    visit = await open_visit(in_time(Goes))
+
+    visit.client_sends("go")
+    await settle(100)
+
+    assert visit.notes == ["done"]
+    assert facts.alarms == ["handler.overdue"]
+    await visit.leave()
+
+
+@virtual
 async def test_one_that_ignores_its_cancellation_is_told_of_once(facts):
     class Deaf(Worker):
         async def receive(self, text_data=None, bytes_data=None):

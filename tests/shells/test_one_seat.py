@@ -1,5 +1,6 @@
 """A client counts once, however many of ours are at work on its socket."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from shells.mounts import (
     wrapping_receive,
     wrapping_send,
 )
-from shells.visits import both_colours, build, settle
+from shells.visits import both_colours, build, note, settle
 from support.loop import virtual
 
 ONE = {"connections_per_address": 1}
@@ -164,6 +165,53 @@ async def test_two_consumers_on_one_socket_count_once():
         assert is_in(first)
         assert not is_in(await come(outer, client=HOME))
         await first.leave()
+
+
+class Multiplexer(AsyncWebsocketConsumer):
+    """Two consumers on one socket, each with ends of its own and in a task of its own."""
+
+    inner = staticmethod(build(Resilient).as_asgi())
+
+    async def connect(self):
+        self.inboxes = [asyncio.Queue(), asyncio.Queue()]
+        self.answers = asyncio.Queue()
+        self.tasks = []
+        for inbox in self.inboxes:
+            inbox.put_nowait({"type": "websocket.connect"})
+            given = dict(self.scope), inbox.get, self.answers.put
+            self.tasks.append(asyncio.create_task(self.inner(*given)))
+            note(self, (await self.answers.get())["type"])
+        await self.accept()
+
+    async def disconnect(self, code):
+        for inbox in self.inboxes:
+            inbox.put_nowait({"type": "websocket.disconnect", "code": code})
+        await asyncio.wait(self.tasks)
+
+
+@pytest.mark.parametrize("when_full", ["refuse", "newest_wins"])
+@pytest.mark.parametrize("is_mounted", [True, False])
+@virtual
+async def test_consumers_behind_a_multiplexer_do_not_take_each_others_place(is_mounted, when_full):
+    limits = {**COUNTED, "when_full": when_full}
+    with override_settings(RESILIENT_CHANNELS={"LIMITS": limits}):
+        application = mount(plain(Multiplexer)) if is_mounted else build(Multiplexer)
+
+        visit = await come(application, client=HOME, user=ANN)
+        await settle(1)
+
+        assert visit.notes == ["websocket.accept"] * 2
+        assert is_in(visit)
+        await visit.leave()
+
+
+@virtual
+async def test_behind_one_that_nothing_of_ours_is_around_each_counts_for_itself():
+    with override_settings(RESILIENT_CHANNELS={"LIMITS": ONE}):
+        visit = await come(lambda: Multiplexer.as_asgi(), client=HOME)
+
+        assert visit.notes == ["websocket.accept", "websocket.close"]
+        await visit.leave()
 
 
 @virtual

@@ -5,6 +5,9 @@ from __future__ import annotations
 MAX_DELAY = 60.0
 """Seconds of the longest wait that anybody is told, give or take half of it."""
 
+SAME_CLOCK = 1.0
+"""Seconds by which the time of one event loop may be behind that of another in the process."""
+
 
 class Arrivals:
     """A token bucket that remembers whom it has turned away.
@@ -39,9 +42,9 @@ class Arrivals:
         return self._tokens >= burst and not self._backlog
 
     def _pass_time(self, rate: float, burst: float, now: float) -> None:
-        if now < self._now:  # the clock of another event loop: nothing is known of it
-            self._tokens, self._backlog = float(burst), 0.0
+        if now < self._now - SAME_CLOCK:  # another event loop's: nothing is known of it
+            self._tokens, self._backlog, self._now = float(burst), 0.0, now
         gained = max(0.0, now - self._now) * rate
-        self._now = now
+        self._now = max(now, self._now)
         self._tokens = min(float(burst), self._tokens + gained)
         self._backlog = max(0.0, self._backlog - gained)

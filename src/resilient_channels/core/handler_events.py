@@ -12,8 +12,8 @@ from .event import WARNING, ConnectionEvent, doc_field
 class HandlerOverdue(ConnectionEvent):
     """A handler goes on beyond `HANDLER.deadline`.
 
-    A synchronous one, which cannot be interrupted, or one that ignores its cancellation. One record
-    for each run.
+    A synchronous one, which cannot be interrupted, or one that swallows its cancellation: told of
+    when it ends all the same, or has taken as long again. One record for each run.
     """
 
     name: ClassVar[str] = "handler.overdue"

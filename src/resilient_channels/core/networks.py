@@ -20,6 +20,9 @@ UNIX = "unix:"
 MAX_LENGTH = 80
 """Characters of the longest text that can be an address, with brackets, zone and port."""
 
+MAPPED = IPv6Network("::ffff:0:0/96")
+"""All of IPv4, in IPv6 form."""
+
 V6_PREFIX_BYTES = 8
 """A /64: the least that one customer gets, who has the choice of 2**64 addresses in it."""
 
@@ -60,6 +63,18 @@ def crowd_of(address: Address) -> bytes:
     return address.packed if address.version == 4 else address.packed[:V6_PREFIX_BYTES]
 
 
+def _parse_network(text: str) -> Network:
+    """The network in *text*; one of IPv4 in IPv6 form is that of IPv4, as its addresses are.
+
+    A wider one, such as ``::/0``, has no address of IPv4.
+    """
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
+        bits = network.prefixlen - MAPPED.prefixlen
+        return IPv4Network((network.network_address.packed[-4:], bits))
+    return network
+
+
 class Networks:
     """Addresses that are believed, for one reason or another."""
 
@@ -67,7 +82,7 @@ class Networks:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.has_unix_sockets = UNIX in texts
-        self._networks = tuple(ip_network(text) for text in texts if text != UNIX)
+        self._networks = tuple(_parse_network(text) for text in texts if text != UNIX)
 
     def __contains__(self, address: Address) -> bool:
         return any(address in network for network in self._networks)

@@ -17,9 +17,12 @@ class PolicyError(ValueError):
     """An option that does not exist, or a value that makes no sense."""
 
 
-def option(default: Any, doc: str) -> Any:
-    """A field with its line in the settings reference; a callable *default* is a factory."""
-    metadata = {"doc": doc}
+def option(default: Any, doc: str, *, process_wide: bool = False) -> Any:
+    """A field with its line in the settings reference; a callable *default* is a factory.
+
+    One that is *process_wide* is for the settings alone: a class cannot have its own.
+    """
+    metadata = {"doc": doc, "process_wide": process_wide}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)

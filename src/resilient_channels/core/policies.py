@@ -65,6 +65,12 @@ def option_names(section: str) -> tuple[str, ...]:
     return tuple(known.name for known in fields(SECTIONS[section]))
 
 
+def process_wide_options(section: str) -> frozenset[str]:
+    """Those of them that are no business of a single class."""
+    known = fields(SECTIONS[section])
+    return frozenset(option.name for option in known if option.metadata["process_wide"])
+
+
 def build_section(section: str, values: Mapping[str, Any]) -> Any:
     """Make one section's policy from checked keys.
 

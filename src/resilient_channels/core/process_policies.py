@@ -26,7 +26,8 @@ class HandlerPolicy:
         5.0,
         "Seconds that a handler may block the event loop, or the thread that all synchronous "
         "handlers share, before it is named in a record (`handler.stalled`). `None`: nobody "
-        "looks. Only in the setting, not on a class.",
+        "looks.",
+        process_wide=True,
     )
 
     def __post_init__(self) -> None:
@@ -36,7 +37,7 @@ class HandlerPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrainPolicy:
-    """How a process lets go of its clients before it stops. Only in the setting."""
+    """How a process lets go of its clients before it stops."""
 
     section: ClassVar[str] = "DRAIN"
 
@@ -45,21 +46,25 @@ class DrainPolicy:
         "Whether SIGTERM begins a drain before the server acts on it, and `manage.py "
         "resilient_drain` finds the process. `auto`: unless `DEBUG` is on or the server reloads by "
         "itself. `on`: always. `off`: only `drain()` begins one.",
+        process_wide=True,
     )
     duration: float | None = option(
         None,
         "Seconds over which the closes are spread. `None`: half a second for each connection, at "
-        "most 25 s in all.",
+        "most 7 s in all.",
+        process_wide=True,
     )
     spread: float | None = option(
         None,
         "Seconds over which clients are told to come back, counted from the first close. `None`: "
         "as long as the closes take.",
+        process_wide=True,
     )
     directory: str | None = option(
         None,
         "Where each process has the socket by which `manage.py resilient_drain` finds it. `None`: "
         "a directory of the project's own in the system's for temporary files.",
+        process_wide=True,
     )
 
     def __post_init__(self) -> None:

@@ -26,7 +26,9 @@ class TokenBucket:
     def spend(self, now: float) -> bool:
         """Take the token for a frame that has come at *now*; false if there is none."""
         self._refill(now)
-        if self._tokens < 1.0 - ROUNDING:
+        lacking = 1.0 - self._tokens
+        # The longer a machine is up, the fewer digits its clock has for parts of a second.
+        if lacking > ROUNDING and lacking > 2 * self._rate * math.ulp(now):
             return False
         self._tokens -= 1.0
         return True
@@ -38,9 +40,10 @@ class TokenBucket:
         spent.
         """
         earlier = max(now - seconds, self._now)
-        self._refill(earlier)
-        self._tokens += (now - earlier) * self._rate
-        self._now = max(now, self._now)
+        if earlier < now:
+            self._refill(earlier)
+            self._tokens += (now - earlier) * self._rate
+            self._now = now
 
     def _refill(self, now: float) -> None:
         if now > self._now:

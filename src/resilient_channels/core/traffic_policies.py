@@ -38,7 +38,8 @@ class OutboxPolicy:
     process_bytes: int = option(
         268_435_456,
         "Bytes that may wait for all clients of a process. Beyond that the client with the most "
-        "of them is disconnected (3420). Only in the setting, not on a class.",
+        "of them is disconnected (3420).",
+        process_wide=True,
     )
 
     def __post_init__(self) -> None:
