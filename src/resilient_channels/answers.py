@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .blocking import without_trace
+
 if TYPE_CHECKING:
     from .connection import Connection
 
@@ -31,7 +33,8 @@ class Answers:
         self._waiting = (*self._waiting[1 - MAX_WAITING :], text)
         if not self._is_sending:
             self._is_sending = True
-            self._connection.spawn_reader(self._send_all(), "resilient_channels.answers")
+            sending = without_trace(self._send_all())
+            self._connection.spawn_reader(sending, "resilient_channels.answers")
 
     async def _send_all(self) -> None:
         connection = self._connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ def finish(steps: Steps, wait: Any) -> Generator[Any, Any, None]:
                 wait = steps.send(value)
         except StopIteration:
             return
+
+
+async def without_trace(work: Awaitable[object]) -> None:
+    """Do *work* in a task of its own, which a cancellation ends as if all were done.
+
+    A cancelled task keeps its exception, that its frames, and those the connection. Granian keeps
+    for ever the task that waits for a client which is gone: let it be no more than that.
+    """
+    with suppress(asyncio.CancelledError):
+        await work
 
 
 class Interruption:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import compat
+from .blocking import without_trace
 from .outbox import get_line, offer, write_here
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def forward(driver: Driver, frame: Message, key: str | None) -> None:
     if gate.is_servers_own or gate.line is not None or not compat.CAN_START_EAGERLY:
         offer(driver, frame, key)
         return
-    writing = compat.start_eagerly(driver.loop, write_here(driver, frame), driver.context)
+    work = without_trace(write_here(driver, frame))
+    writing = compat.start_eagerly(driver.loop, work, driver.context)
     if not writing.done():
         driver.end_with(writing)
         get_line(driver).follow(writing)

@@ -6,6 +6,7 @@ from random import random
 from typing import TYPE_CHECKING
 
 from . import compat
+from .blocking import without_trace
 from .core import wire
 from .core.link import State
 from .core.liveness import Liveness
@@ -121,7 +122,7 @@ class Heartbeat:
                 text, self.awaited = wire.encode_ping(nonce, rtt), wire.expected_pong(nonce)
                 if connection.gate.credit is not None:
                     connection.gate.credit.asked(nonce)
-            sending = compat.start_eagerly(connection.loop, self._send(text))
+            sending = compat.start_eagerly(connection.loop, without_trace(self._send(text)))
             self._sending = None if sending.done() else sending
         if self._check_timer is None:
             self._check_timer = connection.wheel.after(liveness.timeout, self._check)

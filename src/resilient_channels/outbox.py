@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from . import compat
+from .blocking import without_trace
 from .core import events
 from .core.codes import CloseCode
 from .core.inbox import frame_size
@@ -85,11 +86,11 @@ class Line:
 
     def go_on(self, waiting: tuple[blocking.Steps, Any]) -> None:
         """Finish what :meth:`SendGate.begin` has begun, and then write what waits."""
-        self._keep(self._connection.loop.create_task(self._write_all(waiting)))
+        self._keep(self._connection.loop.create_task(without_trace(self._write_all(waiting))))
 
     def follow(self, writing: asyncio.Task[None]) -> None:
         """Write what waits when *writing* is done."""
-        self._keep(self._connection.loop.create_task(self._write_all(after=writing)))
+        self._keep(self._connection.loop.create_task(without_trace(self._write_all(after=writing))))
 
     # --- those who do --------------------------------------------------------------------------
 
@@ -138,7 +139,8 @@ class Line:
     def _start(self) -> None:
         if not self.is_writing:
             connection = self._connection
-            self._keep(compat.start_eagerly(connection.loop, self._write_all(), connection.context))
+            writing = without_trace(self._write_all())
+            self._keep(compat.start_eagerly(connection.loop, writing, connection.context))
 
     def _keep(self, writer: asyncio.Task[None]) -> None:
         if writer.done():

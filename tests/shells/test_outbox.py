@@ -1,7 +1,9 @@
 """A client that reads slowly: what waits for it, in which order, and where it ends."""
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
@@ -391,6 +393,32 @@ async def test_a_process_gives_up_the_slowest_when_too_much_waits_in_all(hub, fa
     assert slow.texts == ["first", "y" * 60, "z" * 60]
     assert pool.size == 0
     await slow.leave()
+
+
+@virtual
+async def test_a_server_that_keeps_who_waited_for_the_lost_keeps_nothing_else():
+    """Symptom: on Granian, which keeps these tasks for ever, one of 50 connections that were reset
+    in the middle of a broadcast stayed in memory."""
+    kept = []
+
+    async def keep(message):
+        if message["type"] == "websocket.send":
+            kept.append(asyncio.current_task())
+            await asyncio.get_running_loop().create_future()
+
+    visit = await open_visit(build(Talker), on_send=keep)
+    tell(visit, "queue", "a", "b")
+    await settle()
+    assert len(kept) == 1
+    consumer = weakref.ref(visit.consumer)
+
+    visit.client_closes(1006)
+    await visit.ended()
+    del visit
+    await settle()
+    gc.collect()
+
+    assert consumer() is None
 
 
 @virtual
