@@ -9,7 +9,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, async_to_sync, sync_to_async
 from channels.consumer import SyncConsumer
 from channels.db import database_sync_to_async
 
@@ -24,14 +24,20 @@ def look():
     return threading.get_ident(), job, None if job is None else job[0]()
 
 
+def look_for(consumer):
+    """Whose thread this is, and whether *consumer* is seen at work by another one."""
+    frame = sys._current_frames()[threading.get_ident()]
+    with ThreadPoolExecutor(1) as other:
+        at_work = other.submit(compat.is_at_work, consumer).result()
+    return compat.find_consumer(frame), at_work
+
+
 class Consumer(SyncConsumer):
     def look(self, message):
-        frame = sys._current_frames()[threading.get_ident()]
-        with ThreadPoolExecutor(1) as other:
-            self.seen = (
-                compat.find_consumer(frame),
-                other.submit(compat.is_at_work, self).result(),
-            )
+        self.seen = look_for(self)
+
+    def ask(self, message):
+        self.seen = async_to_sync(sync_to_async(look_for))(self)
 
 
 @pytest.mark.parametrize("wrap", [sync_to_async, database_sync_to_async])
@@ -63,10 +69,12 @@ async def test_where_no_job_runs_none_is_found():
     assert compat.find_job(None) is None
 
 
-async def test_the_consumer_of_a_synchronous_handler_is_found():
+@pytest.mark.parametrize("how", ["look", "ask"])
+async def test_the_consumer_of_a_synchronous_handler_is_found(how):
+    """Also while it waits for async code that has given its thread another job."""
     consumer, idle = Consumer(), Consumer()
 
-    await consumer.dispatch({"type": "look"})
+    await consumer.dispatch({"type": how})
 
     assert consumer.seen == (consumer, True)
     assert not compat.is_at_work(consumer)

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from importlib.util import find_spec
 
 import pytest
@@ -362,6 +363,31 @@ async def test_an_observer_that_fails_does_not_end_it(facts, monkeypatch):
     assert [failure.exc_type for failure in failures] == [RuntimeError]
     assert len(facts("handler.stalled")) == 1
     await visit.leave()
+
+
+def test_what_an_observer_that_fails_has_seen_is_not_kept(monkeypatch):
+    class Held:
+        """As a connection of another thread."""
+
+    seen, kept = [], []
+
+    def look(now):
+        held = Held()
+        seen.append(weakref.ref(held))
+        raise RuntimeError
+
+    def is_needed():
+        kept.extend(held() for held in seen)
+        return not seen
+
+    monkeypatch.setattr(threading, "excepthook", lambda told: None)
+    monkeypatch.setattr(module, "sleep", lambda seconds: None)
+    mine = module.Watchdog()
+    mine.look, mine._is_needed = look, is_needed
+
+    mine._run()
+
+    assert kept == [None]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -255,9 +255,9 @@ class Connection(Reports):
         return get_line(self)
 
     @property
-    def shares_its_thread(self) -> bool:
-        """Whether handlers keep those of other connections waiting while they wait."""
-        return False  # nobody knows, of an application
+    def waits_for_answer(self) -> bool:
+        """Whether nothing is written before the client has confirmed some of what was."""
+        return self.gate.line is not None and self.gate.line.waits_for_answer
 
     def last_heard(self) -> float:
         """When the peer last gave a sign of life, on the loop's clock."""

@@ -189,6 +189,7 @@ def _understand(said: bytearray) -> dict[str, Any]:
     if isinstance(answer, dict):
         count, remaining = answer.get("connections"), answer.get("remaining")
         is_sound = isinstance(count, int) and count >= 0 and isinstance(answer.get("state"), str)
+        is_sound = is_sound and "remaining" in answer
         if is_sound and (remaining is None or _is_time(remaining)):
             return answer
     raise ValueError("an answer that no process of ours gives")

@@ -91,8 +91,6 @@ class Conversation:
         heartbeat = connection.heartbeat if self.is_negotiated else None
         if heartbeat is None or not compat.never_waits(connection.scope):
             return None
-        if connection.shares_its_thread:
-            return None  # whoever waits there keeps all other synchronous consumers waiting
         return Credit(connection.policies.outbox.bytes, heartbeat.ask)
 
     def opened(self) -> None:
@@ -140,6 +138,7 @@ class Conversation:
         heartbeat = self._connection.heartbeat
         if heartbeat is not None and text == heartbeat.awaited and self._is_heard():
             self.taken += 1
+            self.owed = 0  # whoever has answered the latest will not come back to earlier ones
             return NO_ANSWER if heartbeat.answered_latest() else self._count(NO_ANSWER)
         if self.is_negotiated and text[0] == wire.MARK:
             if text[1:2] == wire.MARK:

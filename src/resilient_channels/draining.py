@@ -82,10 +82,12 @@ class Drain:
         self._returns = self._duration if returns is None else returns
         self._spread = Spread(count, self._duration, self._returns)
         self._closed = 0
-        self._loop = _find_loop(self._clients)
+        # Whoever handles a signal is there to the end; whoever calls may not be.
+        here = asyncio.get_running_loop()
+        self._loop = here if cause == "signal" else _find_loop(self._clients)
         self._began = self._loop.time()
         self._skipped: asyncio.Future[float] = self._loop.create_future()
-        if self._loop is asyncio.get_running_loop():
+        if self._loop is here:
             self._start()
         else:
             self._loop.call_soon_threadsafe(self._start)
@@ -113,8 +115,11 @@ class Drain:
 
     def skip(self) -> None:
         """Close all the rest at once, and be done. May be called on any thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._skip)
+        if self._loop.is_running():
+            with suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(self._skip)
+        else:
+            self._finish()  # nobody is there any more who could
 
     def _skip(self) -> None:
         if not self._skipped.done() and not self.ended.done():

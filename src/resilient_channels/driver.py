@@ -75,11 +75,6 @@ class Driver(Connection):
         self._dispatch = guard(self, find_dispatch(consumer))
 
     @property
-    def shares_its_thread(self) -> bool:
-        """Whether handlers keep those of other connections waiting while they wait."""
-        return self.traits.is_sync
-
-    @property
     def failures(self) -> FailureHandler:
         """What is done about handlers that fail."""
         if self._failures is None:

@@ -85,7 +85,8 @@ class Ending:
             closing = connection.close(None, DisconnectKind.SERVER)
         elif isinstance(connection.failure, asyncio.CancelledError):
             # A server that cancels one application does so with all of them, in one moment.
-            spread = connection.policies.drain.spread
+            drain = connection.policies.drain
+            spread = drain.duration if drain.spread is None else drain.spread
             after = random() * (default_duration(len(registry)) if spread is None else spread)
             closing = connection.close(CloseCode.RESTART.value, DisconnectKind.CANCELLED, after)
         else:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from . import compat
 from .blocking import without_trace
-from .outbox import get_line, offer, write_here
+from .outbox import get_line, offer
+from .outcomes import write_here
 
 if TYPE_CHECKING:
     from .core.inbox import Message

@@ -29,13 +29,7 @@ if TYPE_CHECKING:
 
 
 class Owner(WriterOwner, Protocol):
-    """Whom the gate tells what it learns.
-
-    Attributes:
-        is_listening: Whether frames are being read; not while handlers are far behind.
-    """
-
-    is_listening: bool
+    """Whom the gate tells what it learns."""
 
     def accepting(self, message: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]: ...
     def opened(self) -> None: ...
@@ -239,11 +233,9 @@ class SendGate(Writer):
             return None
         return self.escape(message) if self.escapes else message
 
-    def may_write(self, size: int) -> bool:
+    def may_write(self, size: int, *, anyway: bool = False) -> bool:
         """Whether a frame of *size* may be written now: the client has confirmed enough."""
-        # While handlers are far behind, answers are behind what is not read before they go on.
-        credit, is_deaf = self.credit, not self.owner.is_listening
-        return credit is None or credit.spend(size, anyway=is_deaf)
+        return self.credit is None or self.credit.spend(size, anyway=anyway)
 
     def escape(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """The frame such that nobody takes it for a control frame."""

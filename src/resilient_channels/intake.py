@@ -30,6 +30,8 @@ many in store, and never make us wait."""
 class Owner(Protocol):
     """Whom the intake tells what it learns."""
 
+    @property
+    def waits_for_answer(self) -> bool: ...
     def answer(self, text: str) -> None: ...
     def stopped_listening(self) -> None: ...
     def listens_again(self) -> None: ...
@@ -103,7 +105,7 @@ class Intake:
         """Read from the server until the client has left."""
         sifted_out = 0
         while True:
-            if self._inbox.is_full:
+            if self._has_to_wait():
                 await self._wait_for_room()
             try:
                 message = await self._receive()
@@ -118,6 +120,14 @@ class Intake:
                 sifted_out += 1
                 if sifted_out % FAIR_SHARE == 0:
                     await asyncio.sleep(0)
+
+    def _has_to_wait(self) -> bool:
+        # What a handler waits for may be behind all that. The server has read it, and keeps it.
+        return self._inbox.is_full and not self._owner.waits_for_answer
+
+    def look_again(self) -> None:
+        """Whether there is a reason to read on may have changed."""
+        self._wake()
 
     def _take_in(self, message: Message) -> bool | None:
         """Queue what the client sent, if it is for the application; ``None`` at the end."""
@@ -288,7 +298,7 @@ class Intake:
         self._owner.stopped_listening()
         began = self._loop.time()
         try:
-            while self._inbox.is_full:
+            while self._has_to_wait():
                 await self._wait()
         finally:
             self._owner.listens_again()

@@ -184,7 +184,8 @@ class AsyncResilientMixin(_Mixin):
         Args:
             text_data: The text of a text frame.
             bytes_data: The content of a binary frame.
-            close: Close afterwards: ``True``, or a close code. That waits for what is queued.
+            close: Close afterwards: ``True``, or a close code. What is queued goes first, for
+                ``SEND.deadline`` at most.
             wait: Wait until the server takes the frame. If not, a frame that it does not take at
                 once is ``QUEUED``, within the bounds of ``OUTBOX``; or ``DROPPED``, or the client
                 is given up (``CLOSED``), as ``OUTBOX.overflow`` has it.
@@ -257,7 +258,8 @@ class ResilientMixin(_Mixin):
         Args:
             text_data: The text of a text frame.
             bytes_data: The content of a binary frame.
-            close: Close afterwards: ``True``, or a close code. That waits for what is queued.
+            close: Close afterwards: ``True``, or a close code. What is queued goes first, for
+                ``SEND.deadline`` at most.
             wait: Wait until the server takes the frame. If not, a frame that it does not take at
                 once is ``QUEUED``, within the bounds of ``OUTBOX``; or ``DROPPED``, or the client
                 is given up (``CLOSED``), as ``OUTBOX.overflow`` has it.

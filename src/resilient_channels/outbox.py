@@ -20,14 +20,14 @@ from .core.link import State
 from .core.outbox import Outbox, Put
 from .core.outcomes import SendOutcome
 from .observers import notify
+from .outcomes import count, judge, settle, write_here
 from .queueing import Turn, pool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from . import blocking
     from .connection import Connection
-    from .core.link import Link
     from .wheel import Deadline
 
 REPORT_AFTER, REPORT_EVERY = 1.0, 10.0
@@ -42,7 +42,8 @@ class Line:
     """
 
     __slots__ = (
-        "_box", "_confirmed", "_connection", "_dropped", "_policy", "_report_timer", "_writer",
+        "_box", "_confirmed", "_connection", "_dropped", "_policy", "_report_timer", "_urgent",
+        "_writer",
     )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
@@ -52,6 +53,7 @@ class Line:
         self._writer: asyncio.Task[None] | None = None
         self._confirmed: asyncio.Future[None] | None = None
         self._dropped = 0
+        self._urgent = 0
         self._report_timer: Deadline | None = None
 
     @property
@@ -73,7 +75,7 @@ class Line:
         put = box.put(message, frame_size(message), key)
         if put is Put.OVERFLOWED:
             self.overflow()
-            return _count(link, SendOutcome.CLOSED)
+            return count(link, SendOutcome.CLOSED)
         if box.dropped > dropped:
             self._lose(box.dropped - dropped)
         pool.change(self, box.size - before, self._policy.process_bytes)
@@ -102,8 +104,13 @@ class Line:
         """
         turn = Turn(self._connection.loop)
         item = self._box.put_turn(turn, size)
+        # A thread that waits for its client keeps all waiting that share it.
+        is_urgent = compat.is_waited_for_by_a_thread()
+        self._urgent += is_urgent
         self._start()
         try:
+            if is_urgent:
+                self.confirmed()
             try:
                 await turn.begun
             except asyncio.CancelledError:
@@ -111,6 +118,7 @@ class Line:
                 raise
             yield
         finally:
+            self._urgent -= is_urgent
             turn.end()
 
     async def wait_until_written(self) -> None:
@@ -130,6 +138,11 @@ class Line:
             self._confirmed.set_result(None)
 
     # --- writing -------------------------------------------------------------------------------
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """Whether nothing is written before the client has confirmed some of what was."""
+        return self._confirmed is not None and not self._confirmed.done()
 
     @property
     def is_writing(self) -> bool:
@@ -157,7 +170,7 @@ class Line:
     ) -> None:
         connection, box = self._connection, self._box
         if waiting is not None:
-            await _settle(connection, connection.gate.finish(*waiting))
+            await settle(connection, connection.gate.finish(*waiting))
         elif after is not None:
             await asyncio.wait({after})
         while (item := box.get()) is not None:
@@ -173,9 +186,22 @@ class Line:
         connection, gate = self._connection, self._connection.gate
         while gate.credit is not None and connection.link.state is State.OPEN:
             self._confirmed = connection.loop.create_future()
-            if gate.may_write(size):
+            if gate.may_write(size, anyway=self._urgent > 0):
+                self._confirmed = None
                 return
-            await self._confirmed
+            await self._wait_for_answer(self._confirmed)
+
+    async def _wait_for_answer(self, confirmed: asyncio.Future[None]) -> None:
+        connection, alarm = self._connection, None
+        patience = connection.policies.inbox.close_after
+        if patience is not None:  # whoever sends and sends, and never reads, is never silent
+            alarm = connection.wheel.patiently_after(patience, self.overflow)
+        connection.intake.look_again()
+        try:
+            await confirmed
+        finally:
+            if alarm is not None:
+                alarm.cancel()
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -262,44 +288,15 @@ def offer(
     """Write a frame, or let it wait. Returns at once; what becomes of it is counted."""
     gate, link = connection.gate, connection.link
     if link.state is not State.OPEN:
-        return _count(link, SendOutcome.CLOSED)
+        return count(link, SendOutcome.CLOSED)
     is_free = gate.line is None or not gate.line.is_writing
     if not (is_free and gate.is_servers_own and gate.may_write(frame_size(message))):
         return get_line(connection).put(message, key)
     try:
         waiting = gate.begin(message)
     except Exception as error:  # noqa: BLE001  # sorted there
-        return _count(link, _judge(connection, error))
+        return count(link, judge(connection, error))
     if waiting is None:
-        return _count(link, SendOutcome.SENT)
+        return count(link, SendOutcome.SENT)
     get_line(connection).go_on(waiting)
     return SendOutcome.QUEUED
-
-
-async def write_here(connection: Connection, message: Mapping[str, Any]) -> None:
-    """Write a frame in the running task; what becomes of it is counted."""
-    await _settle(connection, connection.gate.write(message))
-
-
-async def _settle(connection: Connection, writing: Awaitable[SendOutcome]) -> None:
-    try:
-        outcome = await writing
-    except Exception as error:  # noqa: BLE001  # sorted there
-        outcome = _judge(connection, error)
-    _count(connection.link, outcome)
-
-
-def _count(link: Link, outcome: SendOutcome) -> SendOutcome:
-    if outcome is SendOutcome.SENT:
-        link.sent += 1
-    else:
-        link.unsent += 1
-    return outcome
-
-
-def _judge(connection: Connection, error: Exception) -> SendOutcome:
-    try:
-        return connection.gate.judge(error)
-    except Exception as refusal:  # noqa: BLE001  # the server's own
-        connection.tell_step(f"the server refused a frame: {type(refusal).__name__}")
-        return SendOutcome.CLOSED

@@ -12,7 +12,6 @@ from .observers import notify
 if TYPE_CHECKING:
     import asyncio
 
-    from .gate import SendGate
     from .intake import Intake
 
 
@@ -26,7 +25,6 @@ class Reports:
     __slots__ = ("is_listening",)
 
     loop: asyncio.AbstractEventLoop
-    gate: SendGate
     intake: Intake
     is_listening: bool
 
@@ -59,8 +57,6 @@ class Reports:
     def stopped_listening(self) -> None:
         """Nothing is read for a while, so silence says nothing about the peer."""
         self.is_listening = False
-        if self.gate.line is not None:
-            self.gate.line.confirmed()  # what would confirm it is not read either
 
     def listens_again(self) -> None:
         """Reading goes on; the peer's silence is counted from now."""

@@ -149,6 +149,7 @@ class Watchdog:
             except Exception as error:  # noqa: BLE001  # an observer's: it is told, and we go on
                 told = (type(error), error, error.__traceback__, threading.current_thread())
                 threading.excepthook(threading.ExceptHookArgs(told))
+                del told  # its traceback has seen all threads
 
     def _forgive(self, seconds: float) -> None:
         self._at_job.forgive(seconds)

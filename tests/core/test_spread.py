@@ -99,7 +99,7 @@ def test_the_duration_grows_with_the_crowd_up_to_a_limit():
     assert default_duration(0) == 0
     assert default_duration(1) == EACH
     assert default_duration(10) == 10 * EACH
-    assert default_duration(10_000) == MOST
+    assert default_duration(10_000) == MOST == 7.0
 
 
 def test_a_duration_of_next_to_nothing_is_none():

@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from resilient_channels import SendOutcome, on_disconnect
 from shells.clients import BOUND, TextClient, WireClient, is_control, meet
+from shells.mounts import mount, plain
 from shells.visits import build, note, now, settle
 from support.loop import virtual
 from support.servers import UVICORN
@@ -117,31 +119,71 @@ async def test_a_client_that_sends_faster_than_it_is_answered_gets_its_answers()
 
 
 @virtual
-async def test_a_full_inbox_ends_a_wait_that_has_begun():
-    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX, INBOX={"frames": 4}), latency=3600))
+async def test_a_wait_that_has_begun_reads_on_in_a_full_inbox():
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX, INBOX={"frames": 4}), latency=5))
     client.client_sends("plain 15")
     await settle(1)
     assert len(client.texts) == LIMIT // 100
 
-    for _ in range(5):
+    for _ in range(9):
         client.client_sends("plain 0")
-    await settle(1)
+    await settle(10)
 
     assert len(client.texts) == 15
     await client.leave()
 
 
 @virtual
-async def test_a_synchronous_consumer_does_not_wait_as_all_others_would_wait_with_it():
-    client = await meet(WireClient(build(Flood, "sync", OUTBOX=OUTBOX)))
+async def test_who_sends_and_never_reads_is_written_no_more_than_the_window_and_is_ended():
+    """Symptom: behind a full inbox the window did not count, and what it sent were signs of
+    life: Daphne's memory grew for as long as it liked."""
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX, INBOX={"frames": 4})))
+    client.freeze()
+    began = now()
+
+    while not client.closes:
+        client.client_sends("plain 5")
+        await settle(1)
+        assert now() - began < 400
+
+    assert len(client.texts) == LIMIT // 100
+    assert client.closes == [3420]
+
+
+class Reporter(AsyncWebsocketConsumer):
+    """Works in the thread that all share, and tells its client how far it is."""
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await sync_to_async(self.work)(int(text_data.split()[1]))
+
+    def work(self, count):
+        for number in range(count):
+            async_to_sync(self.send)(f"{number:0100}")
+
+
+SHARED = {
+    "a synchronous consumer": lambda: build(Flood, "sync", OUTBOX=OUTBOX),
+    "one behind the middleware": lambda: mount(plain(Flood, "sync"), OUTBOX=OUTBOX),
+    "work of an asynchronous one": lambda: build(Reporter, OUTBOX=OUTBOX),
+}
+
+
+@pytest.mark.parametrize("whose", SHARED)
+@virtual
+async def test_the_thread_that_all_share_waits_for_no_client(whose):
+    """Symptom: one frozen client, and no synchronous code of the process ran for 45 seconds."""
+    client = await meet(WireClient(SHARED[whose]()))
+    other = await meet(WireClient(build(Flood, "sync")))
     client.freeze()
 
     client.client_sends("plain 50")
+    other.client_sends("plain 1")
     await settle()
 
-    assert client.notes == ["sent"]
     assert len(client.texts) == 50
+    assert len(other.texts) == 1
     await client.leave()
+    await other.leave()
 
 
 @virtual

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from itertools import pairwise
+from unittest import mock
 
 import pytest
 
@@ -255,5 +256,38 @@ async def test_a_loop_that_runs_no_more_is_not_trusted_with_it():
     assert current._loop is asyncio.get_running_loop()
     connection.loop = asyncio.get_running_loop()  # type: ignore[attr-defined]
     stopped.close()
+    await visit.leave()
+    await asyncio.wrap_future(current.ended)
+
+
+@virtual
+async def test_a_loop_that_ended_without_a_word_keeps_no_drain_from_its_end():
+    """Symptom: SIGTERM, and a second one, waited for a drain whose event loop was closed."""
+    visit = await open_visit(build(Listener))
+    current = draining.begin("call", 60)
+    assert not current.ended.done()
+    current._loop = asyncio.new_event_loop()
+    current._loop.close()
+
+    current.skip()
+
+    assert current.ended.done()
+    await visit.ended()
+    assert visit.closes == [3512]
+    current._task.cancel()
+
+
+@virtual
+async def test_after_a_signal_it_runs_where_the_signal_is_met():
+    visit = await open_visit(build(Listener))
+    (connection,) = registry
+    here, other = connection.loop, mock.Mock(spec=asyncio.BaseEventLoop)
+    other.is_closed.return_value = False
+    connection.loop = other  # type: ignore[attr-defined]
+
+    current = draining.begin("signal", 0)
+
+    connection.loop = here  # type: ignore[attr-defined]
+    assert current._loop is here
     await visit.leave()
     await asyncio.wrap_future(current.ended)

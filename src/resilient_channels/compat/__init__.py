@@ -60,6 +60,7 @@ from .threads import (
     find_job as find_job,
     find_shared_thread as find_shared_thread,
     is_at_work as is_at_work,
+    is_waited_for_by_a_thread as is_waited_for_by_a_thread,
     walk as walk,
 )
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from asgiref.sync import SyncToAsync
+from asgiref.sync import AsyncToSync, SyncToAsync
 from channels.consumer import AsyncConsumer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+_CALL = AsyncToSync.main_wrap.__code__
 _JOB = SyncToAsync.thread_handler.__code__
 
 
@@ -51,9 +53,11 @@ def find_job(frame: FrameType | None) -> tuple[ref[Any], FrameType] | None:
 
 def find_consumer(frame: FrameType | None) -> Any:
     """The consumer whose method is being run; ``None`` if there is none."""
-    for outer in walk(frame):
-        if outer.f_code is _JOB:
-            break  # below it the thread is its own: to read its variables is to keep them
+    outers = list(walk(frame))
+    # Jobs are nested where one waits for async code. Below the outermost the thread is its own: to
+    # read its variables is to keep them.
+    jobs = [place for place, outer in enumerate(outers) if outer.f_code is _JOB]
+    for outer in outers[: jobs[-1] if jobs else None]:
         subject = outer.f_locals.get("self")
         # Not isinstance: a lazy object would be made to work.
         if issubclass(type(subject), AsyncConsumer):
@@ -67,6 +71,12 @@ def is_at_work(consumer: object) -> bool:
         find_job(frame) is not None and find_consumer(frame) is consumer
         for frame in find_frames().values()
     )
+
+
+def is_waited_for_by_a_thread() -> bool:
+    """Whether the running task is a call of ``async_to_sync``, for which a thread stands still."""
+    task = asyncio.current_task()
+    return task is not None and getattr(task.get_coro(), "cr_code", None) is _CALL
 
 
 def walk(frame: FrameType | None) -> Iterator[FrameType]:

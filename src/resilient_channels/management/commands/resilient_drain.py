@@ -80,12 +80,12 @@ class Command(BaseCommand):
         processes.ask(PATIENCE if timeout is None else timeout)
         if not processes.paths:
             self._say_that_nobody_is_there(directory)
+            if not is_marked:
+                sys.exit(1)
             return
-        if timeout is None:
-            timeout = time.monotonic() - began + processes.remaining + MARGIN
         self.stdout.write(processes.describe())
         if wait:
-            self._wait(processes, began + timeout)
+            self._wait(processes, None if timeout is None else began + timeout)
         if processes.failed or (wait and processes.are_busy):
             self.stderr.write(self.style.ERROR(f"Given up: {processes.describe()}"))
             sys.exit(1)
@@ -110,11 +110,14 @@ class Command(BaseCommand):
             return False
         return True
 
-    def _wait(self, processes: _Processes, give_up: float) -> None:
+    def _wait(self, processes: _Processes, limit: float | None) -> None:
         said, at = processes.describe(), time.monotonic()
+        give_up = limit or at + processes.remaining + MARGIN
         while processes.are_busy and time.monotonic() < give_up:
             time.sleep(max(min(INTERVAL, give_up - time.monotonic()), 0))
             processes.ask(give_up - time.monotonic())
+            if limit is None and processes.remaining:  # one that was told later has as long
+                give_up = max(give_up, time.monotonic() + processes.remaining + MARGIN)
             now = processes.describe()
             if now != said or time.monotonic() - at > SILENCE:
                 self.stdout.write(now)
