@@ -23,8 +23,8 @@ LEFT: Message = {"type": "websocket.disconnect"}
 
 
 FAIR_SHARE = 16
-"""Frames that are not for the application, read without letting others run: a server may have
-many in store, and never make us wait."""
+"""Frames beyond those there is room for, or that are not for the application, read without letting
+others run: a server may have many in store, and never make us wait."""
 
 
 class Owner(Protocol):
@@ -103,7 +103,7 @@ class Intake:
 
     async def read_client(self) -> None:
         """Read from the server until the client has left."""
-        sifted_out = 0
+        extra = 0
         while True:
             if self._has_to_wait():
                 await self._wait_for_room()
@@ -116,9 +116,9 @@ class Intake:
             del message  # while nothing comes, nothing of the last frame is kept
             if is_read is None:
                 return
-            if not is_read:
-                sifted_out += 1
-                if sifted_out % FAIR_SHARE == 0:
+            if not is_read or self._inbox.is_full:
+                extra += 1
+                if extra % FAIR_SHARE == 0:
                     await asyncio.sleep(0)
 
     def _has_to_wait(self) -> bool:

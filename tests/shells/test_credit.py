@@ -7,6 +7,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from resilient_channels import SendOutcome, on_disconnect
+from resilient_channels.intake import FAIR_SHARE
 from shells.clients import BOUND, TextClient, WireClient, is_control, meet
 from shells.mounts import mount, plain
 from shells.visits import build, note, now, settle
@@ -148,6 +149,25 @@ async def test_who_sends_and_never_reads_is_written_no_more_than_the_window_and_
 
     assert len(client.texts) == LIMIT // 100
     assert client.closes == [3420]
+
+
+@virtual
+async def test_whoever_reads_on_lets_others_have_their_turn():
+    client = await meet(WireClient(build(Flood, OUTBOX=OUTBOX, INBOX={"frames": 4})))
+    client.freeze()
+    client.client_sends("plain 15")
+    await settle()
+    for _ in range(500):
+        client.client_sends("plain 0")
+
+    most, left = 0, client.inbound.qsize()
+    while left:
+        await asyncio.sleep(0)
+        most, left = max(most, left - client.inbound.qsize()), client.inbound.qsize()
+
+    assert most <= 2 * FAIR_SHARE
+    client.client_closes(1006)
+    await client.ended()
 
 
 class Reporter(AsyncWebsocketConsumer):
