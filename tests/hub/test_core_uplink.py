@@ -235,3 +235,29 @@ async def test_an_event_is_not_held_up_by_a_crowd_of_another_group(monkeypatch):
 
         assert await waiting(hub, lone) == [{"type": "lone"}]
         assert [await waiting(hub, channel) for channel in channels] == [[NEWS]] * 10
+
+
+class Deaf(ScriptedCore):
+    """Loses the first cancellation of a read, as a client of Redis can under Python 3.11."""
+
+    async def receive_single(self, channel):
+        try:
+            return await super().receive_single(channel)
+        except asyncio.CancelledError:
+            return await super().receive_single(channel)
+
+
+@virtual
+async def test_a_loop_that_cancels_its_tasks_once_comes_to_its_end():
+    """Symptom: ``asyncio.run()`` did not return, as the reader had not heard that it was over."""
+    hub = around(Deaf())
+    channel = await hub.new_channel()
+    await hub.group_add("room", channel)
+    await asyncio.sleep(0.5)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+
+    for task in tasks:
+        task.cancel()
+    _, left = await asyncio.wait(tasks, timeout=10)
+
+    assert not left

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LINES = GROUP, PROBE = "g.", "p."
 """What the names of groups' and probes' channels go on with. No consumer's has a dot there."""
 
+CANCELLATIONS = 4
+"""How often a read is cancelled, half a second apart, before it is left alone."""
+
 RETRY_CAP = 0.4
 """Seconds between two attempts to read from a layer that fails, at the most. Who waits for the
 layer's return waits for this, too."""
@@ -128,14 +131,10 @@ class CoreUplink:
         for reader in self._readers.values():
             self._cancel(reader)
         self._readers.clear()
-        for _ in range(3):
-            if self._ending:
-                await asyncio.wait(self._ending, timeout=0.5)
-            for reader in tuple(self._ending):
-                reader.cancel()
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=0.5 * CANCELLATIONS)
 
     def _cancel(self, reader: asyncio.Task[None]) -> None:
-        """Under Python 3.11 a client of Redis can lose a cancellation: it is not forgotten."""
         reader.cancel()
         self._ending.add(reader)
         reader.add_done_callback(self._ending.discard)
@@ -155,14 +154,25 @@ class CoreUplink:
         if after is not None:
             await asyncio.wait({after}, timeout=1.0)
         me = asyncio.current_task()
-        await read_anyway(
-            lambda: compat.receive_single(self._layer, queue),
-            self._route,
-            until=lambda: self._readers.get(queue) is not me,
-            failed=lambda: self._hub.get_supervisor().alarm(),
-            wake=self._wake,
-            cap=RETRY_CAP,
+        reading = asyncio.get_running_loop().create_task(
+            read_anyway(
+                lambda: compat.receive_single(self._layer, queue),
+                self._route,
+                until=lambda: self._readers.get(queue) is not me,
+                failed=lambda: self._hub.get_supervisor().alarm(),
+                wake=self._wake,
+                cap=RETRY_CAP,
+            )
         )
+        try:
+            await asyncio.wait({reading})
+        finally:
+            # Under Python 3.11 a client of Redis can lose a cancellation, and whoever ends a loop
+            # cancels its tasks once, and waits for ever.
+            for _ in range(CANCELLATIONS):
+                if not reading.done():
+                    reading.cancel()
+                    await asyncio.wait({reading}, timeout=0.5)
 
     def _stop_idle_readers(self) -> None:
         if not self._readers or self._lines or self._hub.directory.channels:
