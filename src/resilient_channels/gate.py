@@ -229,13 +229,13 @@ class SendGate(Writer):
         ticket = _get_ticket()
         if ticket is not None and not ticket.waits:
             return None
-        if not self.may_write(frame_size(message)):
+        if not self.may_write(message):
             return None
         return self.escape(message) if self.escapes else message
 
-    def may_write(self, size: int, *, anyway: bool = False) -> bool:
-        """Whether a frame of *size* may be written now: the client has confirmed enough."""
-        return self.credit is None or self.credit.spend(size, anyway=anyway)
+    def may_write(self, message: Mapping[str, Any]) -> bool:
+        """Whether a frame may be written now: the client has confirmed enough."""
+        return self.credit is None or self.credit.spend(frame_size(message))
 
     def escape(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """The frame such that nobody takes it for a control frame."""

@@ -105,7 +105,8 @@ class Intake:
         """Read from the server until the client has left."""
         extra = 0
         while True:
-            if self._has_to_wait():
+            is_full = self._inbox.is_full
+            if is_full and self._has_to_wait():
                 await self._wait_for_room()
             try:
                 message = await self._receive()
@@ -116,7 +117,7 @@ class Intake:
             del message  # while nothing comes, nothing of the last frame is kept
             if is_read is None:
                 return
-            if not is_read or self._inbox.is_full:
+            if is_full or not is_read:
                 extra += 1
                 if extra % FAIR_SHARE == 0:
                     await asyncio.sleep(0)

@@ -121,16 +121,14 @@ class Line:
             self._urgent -= is_urgent
             turn.end()
 
-    async def wait_until_written(self) -> None:
-        """Wait until everything that waits now was written, or never will be."""
-        async with self.turn(0):
-            return
-
     async def wait_a_little(self, seconds: float | None) -> None:
-        """The same, but for so many seconds at most, if any."""
+        """Wait until everything that waits now was written, or never will be.
+
+        No longer than so many *seconds*, if any.
+        """
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.wait_until_written()
+            async with asyncio.timeout(seconds), self.turn(0):
+                return
 
     def confirmed(self) -> None:
         """The client has confirmed something."""
@@ -185,20 +183,19 @@ class Line:
     async def _wait_for_credit(self, size: int) -> None:
         connection, gate = self._connection, self._connection.gate
         while gate.credit is not None and connection.link.state is State.OPEN:
-            self._confirmed = connection.loop.create_future()
-            if gate.may_write(size, anyway=self._urgent > 0):
-                self._confirmed = None
+            if gate.credit.spend(size, anyway=self._urgent > 0):
                 return
-            await self._wait_for_answer(self._confirmed)
+            await self._wait_for_answer()
 
-    async def _wait_for_answer(self, confirmed: asyncio.Future[None]) -> None:
+    async def _wait_for_answer(self) -> None:
         connection, alarm = self._connection, None
+        self._confirmed = connection.loop.create_future()
         patience = connection.policies.inbox.close_after
         if patience is not None:  # whoever sends and sends, and never reads, is never silent
             alarm = connection.wheel.patiently_after(patience, self.overflow)
         connection.intake.look_again()
         try:
-            await confirmed
+            await self._confirmed
         finally:
             if alarm is not None:
                 alarm.cancel()
@@ -290,7 +287,7 @@ def offer(
     if link.state is not State.OPEN:
         return count(link, SendOutcome.CLOSED)
     is_free = gate.line is None or not gate.line.is_writing
-    if not (is_free and gate.is_servers_own and gate.may_write(frame_size(message))):
+    if not (is_free and gate.is_servers_own and gate.may_write(message)):
         return get_line(connection).put(message, key)
     try:
         waiting = gate.begin(message)

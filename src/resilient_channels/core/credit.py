@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .liveness import MAX_UNANSWERED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,19 +38,17 @@ class Credit:
             anyway: It is written whatever the client owes us.
         """
         pending = self._written - self._confirmed
-        if pending * 2 >= self._limit and not self._marks:
+        may = anyway or not pending or pending + size <= self._limit
+        if not self._marks and (not may or pending * 2 >= self._limit):
             self._ask()  # first: an answer confirms what was written before its ping
-        if pending and pending + size > self._limit and not anyway:
-            if not self._marks:
-                self._ask()
-            return False
-        self._written += size
-        return True
+        if may:
+            self._written += size
+        return may
 
     def asked(self, nonce: int) -> None:
         """A ping goes out behind all that was written so far."""
-        # As many as may be unanswered: who answers none is given up for it.
-        self._marks = [*self._marks[-15:], (nonce, self._written)]
+        # Who answers none is given up for it.
+        self._marks = [*self._marks[1 - MAX_UNANSWERED :], (nonce, self._written)]
 
     def answered(self, nonce: int | None) -> None:
         """The ping with that nonce was answered; ``None``: the latest one."""
