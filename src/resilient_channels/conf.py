@@ -79,6 +79,17 @@ def _find_section_problems(
                 yield f"{where}: {section}.{key} cannot be {told}"
 
 
+def check_own(config: object, owner: type) -> None:
+    """Refuse what is wrong with the options of a class, or of a middleware, *owner*.
+
+    Raises:
+        TypeError: All of it, in sentences.
+    """
+    problems = list(find_problems(config, f"{owner.__name__}.{ATTRIBUTE}", of_class=True))
+    if problems:
+        raise TypeError("; ".join(problems))
+
+
 def find_setting_problems() -> list[str]:
     """What is wrong with ``settings.RESILIENT_CHANNELS``."""
     return list(find_problems(getattr(settings, SETTING, {}), SETTING))

@@ -13,10 +13,14 @@ import socket
 import stat
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 IS_POSSIBLE = hasattr(socket, "AF_UNIX") and hasattr(os, "getuid")
 """Whether the system has such sockets, and users; Windows has not."""
@@ -80,21 +84,31 @@ def bind_socket(directory: Path) -> tuple[socket.socket, Path]:
     """
     # Containers that share a directory have the same process ids.
     path = directory / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
-    # Whoever finds a socket that nobody listens on removes it.
-    unready = path.with_suffix(".new")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.setblocking(False)
-        listener.bind(str(unready))
-        unready.chmod(0o600)
-        listener.listen(8)
-        unready.rename(path)
+        # Whoever finds a socket that nobody listens on removes it.
+        unready = path.with_suffix(".new")
+        with _moved(unready, path):
+            listener.bind(str(unready))
+            unready.chmod(0o600)
+            listener.listen(8)
     except OSError:
         listener.close()
+        raise
+    return listener, path
+
+
+@contextmanager
+def _moved(unready: Path, path: Path) -> Iterator[None]:
+    """What is made as *unready* inside becomes *path* when it is whole, and else is nothing."""
+    try:
+        yield
+        unready.rename(path)  # replaces a link; nothing is written where it leads
+    except OSError:
         with suppress(OSError):
             unready.unlink(missing_ok=True)
         raise
-    return listener, path
 
 
 def connect(path: Path, timeout: float) -> socket.socket | None:
@@ -154,15 +168,10 @@ def leave_mark(directory: Path) -> None:
         OSError: It cannot be written.
     """
     unready = directory / f"{MARK}-{secrets.token_hex(4)}.new"
-    try:
+    with _moved(unready, directory / MARK):
         made = os.open(unready, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(made, "w", encoding="ascii") as file:
             file.write(f"{read_clock()!r} {_read_boot()}\n")
-        unready.rename(directory / MARK)  # replaces a link; nothing is written where it leads
-    except OSError:
-        with suppress(OSError):
-            unready.unlink(missing_ok=True)
-        raise
 
 
 def is_marked_since(directory: Path, began: float) -> bool:

@@ -17,7 +17,7 @@ import socket
 import struct
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import draining
 from .control_directory import (
@@ -30,7 +30,7 @@ from .control_directory import (
     read_clock,
     sweep,
 )
-from .core.options import MOST
+from .core.options import is_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,15 +185,8 @@ def _hear(client: socket.socket, said: bytearray) -> bool:
 def _understand(said: bytearray) -> dict[str, Any]:
     if not said:
         raise ConnectionResetError("closed without an answer")
-    answer = json.loads(said)
-    if isinstance(answer, dict):
-        count, remaining = answer.get("connections"), answer.get("remaining")
-        is_sound = isinstance(count, int) and count >= 0 and isinstance(answer.get("state"), str)
-        is_sound = is_sound and "remaining" in answer
-        if is_sound and (remaining is None or _is_time(remaining)):
-            return answer
+    match answer := json.loads(said):
+        case {"connections": int(count), "state": str(), "remaining": remaining}:
+            if count >= 0 and (remaining is None or is_time(remaining)):
+                return cast("dict[str, Any]", answer)
     raise ValueError("an answer that no process of ours gives")
-
-
-def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= MOST

@@ -20,9 +20,9 @@ from .core import events
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectKind
 from .core.link import State
-from .core.options import MOST, show
+from .core.options import MOST, is_number, is_time, show
 from .core.refusal import Refusal
-from .core.spread import Spread, default_duration
+from .core.spread import make_spread
 from .observers import notify
 from .registry import registry
 
@@ -77,10 +77,7 @@ class Drain:
         # Those whose handlers are at work come first: they have the longest way to go. Who is
         # not in yet comes last.
         self._queue = deque(sorted(self._clients, key=_rank))
-        count = len(self._clients)
-        self._duration = default_duration(count) if duration is None else duration
-        self._returns = self._duration if returns is None else returns
-        self._spread = Spread(count, self._duration, self._returns)
+        self._spread = make_spread(len(self._clients), duration, returns)
         self._closed = 0
         # Whoever handles a signal is there to the end; whoever calls may not be.
         here = asyncio.get_running_loop()
@@ -107,11 +104,11 @@ class Drain:
         """Seconds until the last connection is closed."""
         if self.ended.done():
             return 0.0
-        return max(self._began + self._duration - self._loop.time(), 0.0)
+        return max(self._began + self._spread.duration - self._loop.time(), 0.0)
 
     def stay_away(self) -> float:
         """Seconds after which a client that comes now should try again, or try somebody else."""
-        return self.remaining + random() * max(self._returns, LEAST_SPREAD)
+        return self.remaining + random() * max(self._spread.returns, LEAST_SPREAD)
 
     def skip(self) -> None:
         """Close all the rest at once, and be done. May be called on any thread."""
@@ -144,7 +141,7 @@ class Drain:
             events.DrainBegan(
                 cause=self._cause,
                 connections=len(self._clients),
-                duration=round(self._duration, 3),
+                duration=round(self._spread.duration, 3),
             )
         )
         await self._close_all()
@@ -172,7 +169,7 @@ class Drain:
         while self._queue:
             # Each is closed, whatever it was that went wrong.
             with suppress(Exception):
-                self._let_go(self._queue.popleft(), random() * self._returns)
+                self._let_go(self._queue.popleft(), random() * self._spread.returns)
 
     async def _close_all(self) -> None:
         queue = self._queue
@@ -318,10 +315,6 @@ async def drain(*, duration: float | None = None, spread: float | None = None) -
 
 
 def _check_seconds(name: str, value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number of seconds or None, not {show(value)}")
-    # "not" instead of "or": NaN is refused too.
-    if not 0 <= value <= MOST:
-        raise ValueError(f"{name} must be from 0 to {MOST} seconds, not {show(value)}")
+    if value is not None and not is_time(value):
+        refusal = ValueError if is_number(value) else TypeError
+        raise refusal(f"{name} must be from 0 to {MOST} seconds or None, not {show(value)}")

@@ -13,7 +13,7 @@ from .core import events
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectInfo, DisconnectKind, Initiator
 from .core.link import State
-from .core.spread import default_duration
+from .core.spread import make_spread
 from .crowds import leave
 from .observers import notify
 from .registry import registry
@@ -86,8 +86,8 @@ class Ending:
         elif isinstance(connection.failure, asyncio.CancelledError):
             # A server that cancels one application does so with all of them, in one moment.
             drain = connection.policies.drain
-            spread = drain.duration if drain.spread is None else drain.spread
-            after = random() * (default_duration(len(registry)) if spread is None else spread)
+            spread = make_spread(len(registry), drain.duration, drain.spread)
+            after = random() * spread.returns
             closing = connection.close(CloseCode.RESTART.value, DisconnectKind.CANCELLED, after)
         else:
             # The exception goes on to the server, which closes in its own way.

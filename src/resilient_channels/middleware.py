@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .conf import ATTRIBUTE, find_problems, get_policies
+from .conf import check_own, get_policies
 from .connection import DISCONNECT, Connection
 from .core.codes import CloseCode
 from .core.disconnects import DisconnectInfo
@@ -59,10 +59,7 @@ class ResilientMiddleware:
 
     def __init__(self, app: Any, resilience: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self.resilience = {} if resilience is None else resilience
-        where = f"{type(self).__name__}.{ATTRIBUTE}"
-        problems = list(find_problems(self.resilience, where, of_class=True))
-        if problems:
-            raise TypeError("; ".join(problems))
+        check_own(self.resilience, type(self))
         self.app = app
         named = app if hasattr(app, "__qualname__") else type(app)
         self._name = f"{named.__module__}.{named.__qualname__}"

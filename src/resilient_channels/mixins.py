@@ -11,7 +11,7 @@ from channels.consumer import AsyncConsumer
 
 from . import compat
 from .arguments import build_frame, check_close_argument, check_frame, check_key
-from .conf import ATTRIBUTE, find_problems, get_policies
+from .conf import ATTRIBUTE, check_own, get_policies
 from .core.codes import check_portable_close
 from .driver import Driver
 from .handle import Handle
@@ -82,10 +82,7 @@ class _Mixin:
         layer = vars(cls).get("channel_layer")
         if "channel_layer" in vars(cls) and not hasattr(layer, "__get__"):
             cls.channel_layer = _LayerAttribute(layer)  # a default; it would hide ours
-        where = f"{cls.__name__}.{ATTRIBUTE}"
-        problems = list(find_problems(getattr(cls, ATTRIBUTE), where, of_class=True))
-        if problems:
-            raise TypeError("; ".join(problems))
+        check_own(getattr(cls, ATTRIBUTE), cls)
         cls._resilient_traits = read_traits(cls, _Mixin, _RESERVED)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 MOST = 10**9
 """Seconds, or times a second, that somebody may mean. Of much more, sums make infinity."""
@@ -28,6 +28,16 @@ def option(default: Any, doc: str, *, process_wide: bool = False) -> Any:
     return field(default=default, metadata=metadata)
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether *value* is a number; ``True`` is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_time(value: object) -> TypeGuard[float]:
+    """Whether *value* is a number of seconds from 0 to ``MOST``; NaN is none."""
+    return is_number(value) and 0 <= value <= MOST
+
+
 def check_seconds(section: str, name: str, value: object, *, optional: bool = False) -> None:
     """Refuse what is no positive number of seconds, up to ``MOST``."""
     if value is None and optional:
@@ -36,8 +46,7 @@ def check_seconds(section: str, name: str, value: object, *, optional: bool = Fa
 
 
 def _check_positive(section: str, name: str, value: object, unit: str, off: str) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    number = cast("float", value) if is_number else 0.0
+    number = value if is_number(value) else 0.0
     # "not" instead of "or": NaN is refused too.
     if not 0 < number <= MOST:
         most = f" (up to {MOST})" if MOST < number < float("inf") else ""

@@ -24,6 +24,13 @@ def default_duration(count: int) -> float:
     return min(MOST, EACH * count)
 
 
+def make_spread(count: int, duration: float | None, returns: float | None) -> Spread:
+    """The spread of *count* closes; what is ``None`` has its default."""
+    if duration is None:
+        duration = default_duration(count)
+    return Spread(count, duration, duration if returns is None else returns)
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Closes at even distances, and returns at even distances.

@@ -128,9 +128,7 @@ class CoreUplink:
         """Stop reading."""
         self._lines.clear()
         self._channels.clear()
-        for reader in self._readers.values():
-            self._cancel(reader)
-        self._readers.clear()
+        self._stop_readers()
         if self._ending:
             await asyncio.wait(self._ending, timeout=0.5 * CANCELLATIONS)
 
@@ -175,8 +173,10 @@ class CoreUplink:
                     await asyncio.wait({reading}, timeout=0.5)
 
     def _stop_idle_readers(self) -> None:
-        if not self._readers or self._lines or self._hub.directory.channels:
-            return
+        if not self._lines and not self._hub.directory.channels:
+            self._stop_readers()
+
+    def _stop_readers(self) -> None:
         for reader in self._readers.values():
             self._cancel(reader)
         self._readers.clear()

@@ -16,7 +16,7 @@ from resilient_channels.control_directory import (
     leave_mark,
 )
 from resilient_channels.control_socket import PATIENCE, ask
-from resilient_channels.core.options import MOST
+from resilient_channels.core.options import MOST, is_time
 from resilient_channels.draining import read_options
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         """Begin, and wait."""
         if not IS_POSSIBLE:
             raise CommandError("This system has no sockets by which processes could be reached.")
-        if timeout is not None and not 0 <= timeout <= MOST:
+        if timeout is not None and not is_time(timeout):
             raise CommandError(f"--timeout must be from 0 to {MOST} seconds, not {timeout}.")
         began = time.monotonic()
         directory = self._find_directory()
