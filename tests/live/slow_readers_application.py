@@ -4,6 +4,7 @@ WebSockets at ``/reader/``, all in one group; ``/state`` over HTTP tells what th
 """
 
 import asyncio
+import gc
 import json
 import time
 from collections import Counter
@@ -91,7 +92,8 @@ async def application(scope, receive, send):
     if scope["type"] == "websocket":
         await subject(scope, receive, send)
     elif scope["type"] == "http":
-        body = json.dumps({**look(), **read_pool(), **read_memory()}).encode()
+        found = {**look(), **read_pool(), **read_memory(), "consumers": count_consumers()}
+        body = json.dumps(found).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
     else:
@@ -103,6 +105,12 @@ async def application(scope, receive, send):
 def read_pool():
     """Bytes that wait for clients, and how many are remembered for that."""
     return {"waiting": pool.size, "lines": len(pool._lines)}
+
+
+def count_consumers():
+    """Those that are still in memory, whether or not anybody knows why."""
+    gc.collect()
+    return sum(isinstance(each, Reader) for each in gc.get_objects())
 
 
 def read_memory():

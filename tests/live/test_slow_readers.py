@@ -191,6 +191,25 @@ async def test_a_client_that_reads_on_gets_the_latest_of_what_has_a_key(name, tm
             await client.aclose()
 
 
+@on_each_server
+async def test_nothing_is_left_of_those_that_are_lost_while_frames_wait_for_them(name, tmp_path):
+    """What Granian keeps of one in fifty is met by thousands only: see the benchmarks."""
+    async with slow(name, tmp_path) as stage:
+        teller = await join(stage)
+        stalled = [await join(stage, receive_buffer=4096) for _ in range(5)]
+        await asyncio.gather(*(stall(stage, client) for client in stalled))
+        await do(teller, "tell", count=5, size=10_240, pause=0)
+        await read_until(teller, 4)
+        assert (await stage.look())["consumers"] == 6
+
+        for client in stalled:
+            await client.rst()
+
+        state = await stage.looks(lambda state: state["consumers"] == 1, 15)
+        assert (state["connections"], state["waiting"], state["consumers"]) == (1, 0, 1)
+        await teller.aclose()
+
+
 async def test_on_daphne_what_a_client_without_heartbeats_does_not_read_is_the_servers(tmp_path):
     async with slow("daphne", tmp_path) as stage:
         client = await stage.connect("reader", receive_buffer=4096)
